@@ -1,0 +1,1 @@
+"""A world that does not obey: the same scenario on a real cluster. Nothing is here yet; it never imports sim or reports."""

@@ -1,0 +1,5 @@
+"""The command line of Rolloutlab."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
