@@ -1,0 +1,242 @@
+"""What a release is going to do, as data: routes, actions, conditions, stages, and each stage's own way back.
+
+Nothing here runs anything. Two rules: a plan is complete (one interpreter, `release.step`, walks any plan and
+knows no strategy), and it can be printed (`explain`) without being run.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from scenarios.units import write_duration, write_share
+
+Seconds = float
+Pool = str
+STABLE, CANDIDATE = "stable", "candidate"
+USERS = "users"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Each request goes to a pool by these shares of a whole; within a pool to one of its ready pods."""
+
+    to: tuple[tuple[Pool, float], ...]
+
+    def __post_init__(self) -> None:
+        if not self.to or any(share <= 0 for _, share in self.to):
+            raise ValueError(f"a split has at least one pool, and positive shares: {self.to}")
+        if abs(sum(share for _, share in self.to) - 1) > 1e-9:
+            raise ValueError(f"the shares of a split sum to 1: {self.to}")
+
+    def __str__(self) -> str:
+        return ", ".join(f"{write_share(share)} to {pool}" for pool, share in self.to)
+
+
+@dataclass(frozen=True, slots=True)
+class ByReplicas:
+    """Requests go to every ready pod of these pools alike: the ratio of pods is the ratio of traffic."""
+
+    pools: tuple[Pool, ...]
+
+    def __str__(self) -> str:
+        return "every ready pod of " + " and ".join(self.pools)
+
+
+Route = Split | ByReplicas
+
+
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """Pods are replaced as a Deployment's RollingUpdate does; surge and unavailable are counts or percentages."""
+
+    surge: int | str = "25%"
+    unavailable: int | str = "25%"
+    min_ready: Seconds | None = None
+    progress_deadline: Seconds = 600.0
+
+    def __str__(self) -> str:
+        return f"in turn, at most {self.surge} more and {self.unavailable} fewer pods"
+
+
+@dataclass(frozen=True, slots=True)
+class Recreate:
+    """All old pods go, the last one wholly, before the first new one comes."""
+
+    progress_deadline: Seconds = 600.0
+
+    def __str__(self) -> str:
+        return "all at once, the old pods first"
+
+
+Update = Rolling | Recreate
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Give a pool this many pods; 0 removes them."""
+
+    pool: Pool
+    pods: int
+
+    def __str__(self) -> str:
+        return f"scale {self.pool} to {self.pods} pods"
+
+
+@dataclass(frozen=True, slots=True)
+class SetVersion:
+    """Change the version in a pool's template; the pool's own controller replaces the pods as `update` says."""
+
+    pool: Pool
+    version: str
+    update: Update = Rolling()
+
+    def __str__(self) -> str:
+        return f"set {self.pool} to the {self.version} version ({self.update})"
+
+
+@dataclass(frozen=True, slots=True)
+class SetRoute:
+    """Send an entry's requests by this route."""
+
+    entry: str
+    route: Route
+
+    def __str__(self) -> str:
+        return f"route {self.entry}: {self.route}"
+
+
+Action = Scale | SetVersion | SetRoute
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """An action, `after` so many seconds of its stage."""
+
+    action: Action
+    after: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The pool has its desired pods, all available and of the version of its template, and no other."""
+
+    pool: Pool
+
+    def __str__(self) -> str:
+        return f"all pods of {self.pool} are available"
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """No pod of the pool is left, terminating ones included."""
+
+    pool: Pool
+
+    def __str__(self) -> str:
+        return f"{self.pool} has no pods left"
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The entry's route is in force at every proxy that can be seen."""
+
+    entry: str
+
+    def __str__(self) -> str:
+        return f"the route of {self.entry} is in force everywhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Elapsed:
+    """So many seconds since the stage was entered."""
+
+    seconds: Seconds
+
+    def __str__(self) -> str:
+        return f"{write_duration(self.seconds)} have passed"
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The latest judgement of each of these guards is PASS, made of requests of this stage."""
+
+    guards: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "guard " + " and ".join(self.guards) + (" passes" if len(self.guards) == 1 else " pass")
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """The pool's own controller reports ProgressDeadlineExceeded."""
+
+    pool: Pool
+
+    def __str__(self) -> str:
+        return f"{self.pool} reports ProgressDeadlineExceeded"
+
+
+Until = Ready | Gone | Routed | Elapsed | Passed | Overdue
+
+
+class OnDeadline(StrEnum):
+    """What a stage does that has taken too long: its way back, or nothing (it is then stuck)."""
+
+    UNDO = "undo"
+    STAY = "stay"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of a plan: what is done on entering, what is awaited (all of it), what ends it early.
+
+    `deadline` counts from entering; `given_up` are conditions any of which counts as a deadline passed. A guard
+    that fails, a deadline passed with `on_deadline` UNDO, or an abort leads to `undo`, stages of their own.
+    """
+
+    name: str
+    enter: tuple[Timed, ...] = ()
+    until: tuple[Until, ...] = ()
+    guards: tuple[str, ...] = ()
+    deadline: Seconds | None = None
+    given_up: tuple[Until, ...] = ()
+    on_deadline: OnDeadline = OnDeadline.UNDO
+    undo: tuple["Stage", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Stages in order, over pools that run the stable version at first (`start`: pool and pods)."""
+
+    start: tuple[tuple[Pool, int], ...]
+    route: Route
+    via: str
+    stages: tuple[Stage, ...]
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """Every pool the plan speaks of, those of the start first, then in order of appearance."""
+        seen = {pool: None for pool, _ in self.start}
+        for stage in self.every_stage():
+            for timed in stage.enter:
+                if not isinstance(timed.action, SetRoute):
+                    seen.setdefault(timed.action.pool)
+        return tuple(seen)
+
+    def every_stage(self) -> tuple[Stage, ...]:
+        """All stages, each followed by those of its way back."""
+        return tuple(s for stage in self.stages for s in (stage, *stage.undo))
+
+
+def do(*actions: Action | Timed) -> tuple[Timed, ...]:
+    """The actions of a stage, at once unless timed."""
+    return tuple(a if isinstance(a, Timed) else Timed(a) for a in actions)
+
+
+def whole(*pools: Pool) -> ByReplicas:
+    """Everything to the ready pods of these pools."""
+    return ByReplicas(pools)
+
+
+def split(shares: dict[Pool, float]) -> Split:
+    """A split; pools with a share of 0 are left out."""
+    return Split(tuple((pool, share) for pool, share in shares.items() if share > 0))

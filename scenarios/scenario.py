@@ -1,0 +1,113 @@
+"""A scenario: one world, the strategies to try in it, and the candidates to try them with."""
+
+from functools import cached_property
+from typing import Literal, Self
+
+from pydantic import Field, SerializeAsAny, model_validator
+
+from scenarios.plan import CANDIDATE, STABLE, Plan
+from scenarios.strategy import Unrealisable, Written
+from scenarios.world import (
+    FORMAT,
+    MAX_REQUESTS,
+    Clock,
+    Cluster,
+    Guard,
+    KubeProxy,
+    Model,
+    Name,
+    Observe,
+    Pods,
+    Router,
+    Service,
+    Slo,
+    Traffic,
+    Version,
+)
+
+CONTROL = "control"
+
+
+class Versions(Model):
+    """The two versions; `from:` has been resolved by the time this is built."""
+
+    stable: Version = Version()
+    candidate: Version = Version()
+
+
+class Scenario(Model):
+    """A world and the strategies named in it, validated; every default is filled in."""
+
+    format: Literal["rolloutlab/1"] = FORMAT
+    name: Name
+    summary: str = Field("", max_length=2000)
+    service: Service
+    versions: Versions = Versions()
+    candidates: dict[Name, Version] = Field(
+        default_factory=dict, description="variants of the candidate; without the key, the candidate as it is"
+    )
+    traffic: Traffic
+    cluster: Cluster = Cluster()
+    routers: dict[Name, Router] = Field(default_factory=lambda: {"service": KubeProxy(kind="kube-proxy")})
+    observe: Observe = Observe()
+    guards: dict[Name, Guard] = Field(default_factory=dict)
+    strategies: dict[Name, SerializeAsAny[Written]] = Field(min_length=1)  # type: ignore[valid-type]
+    slo: Slo = Slo()
+    clock: Clock = Clock()
+    seeds: int = Field(32, ge=1, le=100_000)
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        problems = []
+        for name, written in self.strategies.items():
+            strategy = written.strategy
+            missing = [g for g in strategy.guards if g not in self.guards]
+            problems += [f"strategies.{name}.guards: no guard is called {g!r}" for g in missing]
+            if strategy.via not in self.routers:
+                known = ", ".join(self.routers)
+                problems.append(
+                    f"strategies.{name}.via: no router is called {strategy.via!r}; there is {known}"
+                )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        requests = self.traffic.rate.constant * (self.clock.settle + self.clock.horizon)
+        if requests > MAX_REQUESTS:
+            raise ValueError(
+                f"traffic.rate: {requests:.3g} requests in one trial; at most {MAX_REQUESTS:.0e} are simulated"
+            )
+        return self
+
+    @cached_property
+    def variants(self) -> dict[str, Version]:
+        """The candidates by name; the candidate as it stands if the file names none."""
+        return dict(self.candidates) or {CANDIDATE: self.versions.candidate}
+
+    def version(self, version: str, candidate: str) -> Version:
+        """What runs in pods of `version` (stable or candidate) when that variant is tried."""
+        return self.versions.stable if version == STABLE else self.variants[candidate]
+
+    def pods(self, version: Version) -> Pods:
+        """Probes and termination of that version's pods: its own keys before the cluster's."""
+        if version.pods is None:
+            return self.cluster.pods
+        own = {key: getattr(version.pods, key) for key in version.pods.model_fields_set}
+        return self.cluster.pods.model_copy(update=own)
+
+    def plan(self, strategy: str) -> Plan:
+        """The plan of a strategy in this world. Raises Unrealisable where the world cannot do it."""
+        chosen = self.strategies[strategy].strategy
+        return chosen.plan(self.service, self.routers[chosen.via])
+
+    def unrealisable(self) -> dict[str, str]:
+        """Why, by strategy, for those that this world cannot do."""
+        reasons = {}
+        for name in self.strategies:
+            try:
+                self.plan(name)
+            except Unrealisable as reason:
+                reasons[name] = str(reason)
+        return reasons

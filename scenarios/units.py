@@ -1,0 +1,120 @@
+"""The written units of the language: durations, shares, rates, counts or percentages. Pure parsing, no defaults."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+_NUMBER = r"(\d{1,15}(?:\.\d{1,9})?)"
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _written(pattern: str, convert: Callable[[re.Match[str]], float], wanted: str) -> BeforeValidator:
+    def parse(value: object) -> float:
+        if isinstance(value, Parsed):
+            return value
+        match = re.fullmatch(pattern, value) if isinstance(value, str) else None
+        if match is None:
+            raise ValueError(f"expected {wanted}")
+        return Parsed(convert(match))
+
+    return BeforeValidator(parse)
+
+
+class Parsed(float):
+    """A number that was written with its unit: lets validated values pass through validation again."""
+
+
+def _json(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": [example]})
+
+
+DURATION = rf"{_NUMBER}(ms|s|m|h|d)"
+SHARE = rf"{_NUMBER}%"
+RATE = rf"{_NUMBER}/(s|m|h)"
+
+
+def _duration(match: re.Match[str]) -> float:
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def _share(match: re.Match[str]) -> float:
+    value = float(match[1]) / 100
+    if value > 1:
+        raise ValueError("a share is at most 100%")
+    return value
+
+
+def _rate(match: re.Match[str]) -> float:
+    return float(match[1]) / _SECONDS[match[2]]
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a written duration such as `150ms` or `2m`; ValueError otherwise."""
+    match = re.fullmatch(DURATION, text)
+    if match is None:
+        raise ValueError("expected a duration such as 150ms, 2s or 10m")
+    return _duration(match)
+
+
+def write_duration(seconds: float) -> str:
+    """The shortest exact writing of a duration: 0.15 → `150ms`, 600 → `10m`."""
+    for unit in ("d", "h", "m", "s"):
+        amount = seconds / _SECONDS[unit]
+        if amount >= 1 and math.isclose(amount, round(amount)):
+            return f"{round(amount)}{unit}"
+    return f"{seconds:g}s" if seconds >= 1 or seconds == 0 else f"{seconds * 1000:g}ms"
+
+
+def write_share(share: float) -> str:
+    """A share as written in scenarios: 0.125 → `12.5%`."""
+    return f"{share * 100:.10g}%"
+
+
+def write_rate(per_second: float) -> str:
+    """A rate as written in scenarios: 200.0 → `200/s`."""
+    return f"{per_second:g}/s"
+
+
+Duration = Annotated[
+    float,
+    _written(DURATION, _duration, "a duration such as 150ms, 2s or 10m"),
+    PlainSerializer(write_duration),
+    _json(DURATION, "150ms"),
+]
+Share = Annotated[
+    float,
+    _written(SHARE, _share, "a share such as 10%"),
+    PlainSerializer(write_share),
+    _json(SHARE, "10%"),
+]
+Rate = Annotated[
+    float,
+    _written(RATE, _rate, "a rate such as 200/s"),
+    PlainSerializer(write_rate),
+    _json(RATE, "200/s"),
+]
+
+
+def _count_or_share(value: object) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100_000:
+        return value
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,4})%", value)) and int(match[1]) <= 1000:
+        return value
+    raise ValueError("expected a count of pods such as 1, or a percentage such as 25%")
+
+
+CountOrShare = Annotated[
+    int | str,
+    BeforeValidator(_count_or_share),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": r"^\d{1,4}%$"},
+            ]
+        }
+    ),
+]
