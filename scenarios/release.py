@@ -1,0 +1,352 @@
+"""How a release proceeds: `step(state, observation) -> state, actions, events`, a pure fold over what was seen.
+
+Two rules: no clock, no I/O and no chance in here; and one observation enters at most one stage. Within a step
+the order is fixed: abort asked, guard fails, deadline, conditions.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from scenarios.guard import Judgement, Sample, enough, judge
+from scenarios.observe import Observation, PoolSeen
+from scenarios.plan import (
+    Action,
+    Elapsed,
+    Gone,
+    OnDeadline,
+    Overdue,
+    Passed,
+    Plan,
+    Ready,
+    Routed,
+    Stage,
+    Until,
+)
+from scenarios.world import Guard
+
+Guards = Mapping[str, Guard]
+
+
+class Verdict(StrEnum):
+    """How a release ended by the horizon."""
+
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    STUCK = "stuck"
+    OUT_OF_TIME = "out_of_time"
+
+
+class Kind(StrEnum):
+    """What an event tells."""
+
+    STAGE = "stage"
+    GUARD = "guard"
+    DEADLINE = "deadline"
+    DECIDED = "decided"
+    STUCK = "stuck"
+    REFUSED = "refused"
+    SETTLED = "settled"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a reader of the release wants to see on the time axis."""
+
+    t: float
+    kind: Kind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An action that the release wants done; the backend answers by its id."""
+
+    id: str
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A guard's latest judgement, and how many failing ones came in a row."""
+
+    judgement: Judgement
+    taken_at: float
+    failing: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a release is. `back` is the stage whose way back is walked, None while going forward."""
+
+    back: int | None = None
+    index: int = -1
+    entered_at: float = 0.0
+    asked: frozenset[str] = frozenset()
+    done: frozenset[str] = frozenset()
+    judged: Mapping[str, Judged] | None = None
+    baseline: Mapping[str, Sample] | None = None
+    decided_at: float | None = None
+    settled_at: float | None = None
+    stuck_at: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one observation led to."""
+
+    state: State
+    actions: tuple[Asked, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The verdict at the horizon; times in seconds after the trigger, None where not reached."""
+
+    verdict: Verdict
+    decided_at: float | None
+    settled_at: float | None
+    stage: str
+    reason: str
+
+
+def path(plan: Plan, state: State) -> tuple[Stage, ...]:
+    """The stages being walked: the plan's, or the way back of the stage that failed."""
+    return plan.stages if state.back is None else plan.stages[state.back].undo
+
+
+def step(plan: Plan, guards: Guards, state: State, seen: Observation) -> Step:
+    """What the release does on seeing this; pure, and nothing at all once it has settled."""
+    if state.settled_at is not None:
+        return Step(state)
+    if state.index < 0:
+        return _enter(plan, _judge_all(guards, state, seen, ()), seen.t, 0, None)
+    stage = path(plan, state)[state.index]
+    state = replace(state, done=state.done | (seen.done & state.asked))
+    state = _judge_all(guards, state, seen, stage.guards)
+    refused = {i: why for i, why in seen.refused.items() if i in state.asked and i not in state.done}
+    if (why := _gone_wrong(guards, stage, state, seen)) is not None:
+        return _turn_back(plan, state, seen.t, *why)
+    if (late := _overdue(stage, state, seen, refused)) is not None:
+        if stage.on_deadline is OnDeadline.UNDO and stage.undo and state.back is None:
+            return _turn_back(plan, state, seen.t, Kind.DEADLINE, late)
+        state, events = _stuck(state, seen.t, stage, late)
+    else:
+        events = ()
+    if _holds_all(stage, state, seen):
+        return _leave(plan, state, seen.t, events)
+    return Step(*_ask_due(stage, state, seen.t), events)
+
+
+def _judge_all(guards: Guards, state: State, seen: Observation, active: tuple[str, ...]) -> State:
+    if not seen.windows:
+        return state
+    judged, baseline = dict(state.judged or {}), dict(state.baseline or {})
+    for name, window in seen.windows.items():
+        guard = guards[name]
+        if enough(guard, window.stable):
+            baseline[name] = window.stable
+        if name in active:
+            judgement = judge(guard, window.subject, baseline.get(name))
+            before = judged[name].failing if name in judged else 0
+            failing = before + 1 if judgement is Judgement.FAIL else 0
+            judged[name] = Judged(judgement, window.taken_at, failing)
+    return replace(state, judged=judged, baseline=baseline)
+
+
+def _gone_wrong(guards: Guards, stage: Stage, state: State, seen: Observation) -> tuple[Kind, str] | None:
+    """Why to turn back at once, if there is a reason; only a guard scraped just now can give one."""
+    if state.back is not None:
+        return None
+    if seen.abort:
+        return Kind.DECIDED, "abort was asked for"
+    for name in stage.guards:
+        if name in seen.windows and state.judged and state.judged[name].failing > guards[name].tolerate:
+            return Kind.GUARD, f"guard {name} failed"
+    return None
+
+
+def _overdue(stage: Stage, state: State, seen: Observation, refused: Mapping[str, str]) -> str | None:
+    if refused:
+        return "refused: " + "; ".join(refused.values())
+    if stage.deadline is not None and seen.t >= state.entered_at + stage.deadline:
+        return f"{stage.name} took longer than its deadline"
+    for condition in stage.given_up:
+        if _holds(condition, state, seen) and state.done >= state.asked:
+            return str(condition)
+    return None
+
+
+def _stuck(state: State, t: float, stage: Stage, why: str) -> tuple[State, tuple[Event, ...]]:
+    if state.stuck_at is not None:
+        return state, ()
+    return replace(state, stuck_at=t, reason=why), (Event(t, Kind.STUCK, f"stuck in {stage.name}: {why}"),)
+
+
+def _turn_back(plan: Plan, state: State, t: float, kind: Kind, why: str) -> Step:
+    failed = path(plan, state)[state.index]
+    if not failed.undo:
+        state, events = _stuck(state, t, failed, f"{why}, and there is no way back")
+        return Step(state, (), events)
+    state = replace(state, decided_at=t, stuck_at=None, reason=why)
+    told = (Event(t, kind, why), Event(t, Kind.DECIDED, "roll back"))
+    return _enter(plan, state, t, 0, state.index, told)
+
+
+def _leave(plan: Plan, state: State, t: float, events: tuple[Event, ...]) -> Step:
+    if state.back is None and state.index == _last_guarded(plan):
+        state = replace(state, decided_at=t)
+        events += (Event(t, Kind.DECIDED, "promote"),)
+    if state.index + 1 < len(path(plan, state)):
+        return _enter(plan, replace(state, stuck_at=None), t, state.index + 1, state.back, events)
+    word = "promoted" if state.back is None else "rolled back"
+    settled = replace(state, settled_at=t, stuck_at=None, asked=frozenset())
+    return Step(settled, (), (*events, Event(t, Kind.SETTLED, word)))
+
+
+def _last_guarded(plan: Plan) -> int:
+    """The stage after which nothing is judged any more; the last one where no stage has guards."""
+    guarded = [i for i, stage in enumerate(plan.stages) if stage.guards]
+    return guarded[-1] if guarded else len(plan.stages) - 1
+
+
+def _enter(
+    plan: Plan, state: State, t: float, index: int, back: int | None, events: tuple[Event, ...] = ()
+) -> Step:
+    state = replace(state, back=back, index=index, entered_at=t, asked=frozenset(), done=frozenset())
+    stage = path(plan, state)[index]
+    return Step(*_ask_due(stage, state, t), (*events, Event(t, Kind.STAGE, stage.name)))
+
+
+def action_id(state: State, place: int) -> str:
+    """The id of an action: its stage on the way forward or back, and its place in the stage."""
+    way = "forward" if state.back is None else f"back{state.back}"
+    return f"{way}.{state.index}.{place}"
+
+
+def _ask_due(stage: Stage, state: State, t: float) -> tuple[State, tuple[Asked, ...]]:
+    due = tuple(
+        Asked(action_id(state, place), timed.action)
+        for place, timed in enumerate(stage.enter)
+        if t >= state.entered_at + timed.after and action_id(state, place) not in state.asked
+    )
+    if not due:
+        return state, ()
+    return replace(state, asked=state.asked | {a.id for a in due}), due
+
+
+def _holds_all(stage: Stage, state: State, seen: Observation) -> bool:
+    """Every action was asked for and answered, and every condition holds."""
+    if len(state.asked) < len(stage.enter) or state.done < state.asked:
+        return False
+    return all(_holds(condition, state, seen) for condition in stage.until)
+
+
+def _ready(pool: PoolSeen | None) -> bool:
+    if pool is None:
+        return False
+    existing = sum(counts[0] for counts in pool.pods.values())
+    _, _, available = pool.pods.get(pool.version, (0, 0, 0))
+    return existing == pool.desired == available
+
+
+def _gone(pool: PoolSeen | None) -> bool:
+    return pool is None or (not pool.terminating and not any(c[0] for c in pool.pods.values()))
+
+
+def _passed(condition: Passed, state: State) -> bool:
+    judged = state.judged or {}
+    return all(
+        name in judged
+        and judged[name].judgement is Judgement.PASS
+        and judged[name].taken_at > state.entered_at
+        for name in condition.guards
+    )
+
+
+def _holds(condition: Until, state: State, seen: Observation) -> bool:
+    match condition:
+        case Ready(pool):
+            return _ready(seen.pools.get(pool))
+        case Gone(pool):
+            return _gone(seen.pools.get(pool))
+        case Routed():
+            return seen.routed
+        case Elapsed(seconds):
+            return seen.t >= state.entered_at + seconds
+        case Passed():
+            return _passed(condition, state)
+        case Overdue(pool):
+            return pool in seen.pools and seen.pools[pool].overdue
+
+
+def next_wake(plan: Plan, state: State, now: float) -> float | None:
+    """The next instant after `now` at which time alone could change something; None if there is none."""
+    if state.settled_at is not None or state.index < 0:
+        return None
+    stage = path(plan, state)[state.index]
+    waits = [timed.after for timed in stage.enter]
+    waits += [condition.seconds for condition in stage.until if isinstance(condition, Elapsed)]
+    waits += [stage.deadline] if stage.deadline is not None else []
+    instants = [state.entered_at + wait for wait in waits]
+    return min((t for t in instants if t > now), default=None)
+
+
+def outcome(plan: Plan, state: State) -> Outcome:
+    """How it ended, as of the last observation."""
+    if state.settled_at is not None:
+        verdict = Verdict.PROMOTED if state.back is None else Verdict.ROLLED_BACK
+    else:
+        verdict = Verdict.OUT_OF_TIME if state.stuck_at is None else Verdict.STUCK
+    stage = path(plan, state)[state.index].name if state.index >= 0 else ""
+    return Outcome(verdict, state.decided_at, state.settled_at, stage, state.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """All that a release decided: what it asked for and when, what it told, how it ended."""
+
+    asked: tuple[tuple[float, Asked], ...]
+    events: tuple[Event, ...]
+    outcome: Outcome
+
+
+def replay(plan: Plan, guards: Guards, observed: Iterable[Observation]) -> Decisions:
+    """Fold `step` over recorded observations: gives the decisions of the release that made them."""
+    state, asked, events = State(), list[tuple[float, Asked]](), list[Event]()
+    for seen in observed:
+        result = step(plan, guards, state, seen)
+        state = result.state
+        asked += [(seen.t, action) for action in result.actions]
+        events += result.events
+    return Decisions(tuple(asked), tuple(events), outcome(plan, state))
+
+
+def drive(
+    plan: Plan,
+    guards: Guards,
+    look: Callable[[float | None], Observation | None],
+    ask: Callable[[Asked], None],
+) -> tuple[tuple[Observation, ...], Decisions]:
+    """Run a release against a world, simulated or real, and return what it saw and decided.
+
+    `look(wake)` waits until something may have changed, at the latest until `wake`, and returns what is seen
+    then, or None at the horizon. `ask` hands over an action; its answer comes in a later observation. Only
+    observations that changed the state are kept: they alone give the same decisions again.
+    """
+    state, kept = State(), list[Observation]()
+    asked, events = list[tuple[float, Asked]](), list[Event]()
+    wake: float | None = None
+    while state.settled_at is None and (seen := look(wake)) is not None:
+        result = step(plan, guards, state, seen)
+        if result.state != state:
+            kept.append(seen)
+        state = result.state
+        events += result.events
+        for action in result.actions:
+            asked.append((seen.t, action))
+            ask(action)
+        wake = next_wake(plan, state, seen.t)
+    return tuple(kept), Decisions(tuple(asked), tuple(events), outcome(plan, state))
