@@ -1,0 +1,116 @@
+"""The schedule of requests: when each is due and whose it is. Both backends replay it; it knows no pods.
+
+Requests are numbered from t = 0: request 0 is the first at or after 0, and those of the settling time count backwards
+from it, so that a longer settling time moves nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios import draws
+from scenarios.distributions import Exponential
+from scenarios.draws import Floats, Purpose
+
+Activity: TypeAlias = Literal["even", "zipf"]
+Ints: TypeAlias = NDArray[np.int64]
+MOST_USERS = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """Walker's alias table: cell k yields k with probability `accept[k]`, else `alias[k]`; empty arrays: always k."""
+
+    accept: NDArray[np.float32]
+    alias: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Requests in order of due time: their number, due time in seconds and user."""
+
+    index: Ints
+    due: Floats
+    user: NDArray[np.int32]
+
+
+def schedule(seed: int, rate: float, users: int, activity: Activity, start: float, end: float) -> Schedule:
+    """Every request due in [start, end) of Poisson arrivals at `rate` per second."""
+    index, due = arrivals(seed, rate, start, end)
+    return Schedule(index, due, user_of(seed, index, users, activity))
+
+
+def arrivals(seed: int, rate: float, start: float, end: float) -> tuple[Ints, Floats]:
+    """(number, due time) of the arrivals in [start, end)."""
+    before = _walk(seed, rate, -start, -1)
+    after = _walk(seed, rate, end, +1)
+    index = np.arange(-len(before), len(after))
+    due = np.concatenate((before[::-1], after))
+    kept = (due >= start) & (due < end)
+    return index[kept], due[kept]
+
+
+def gaps(seed: int, rate: float, index: Ints) -> Floats:
+    """The gap before request `index` ≥ 0, or after request `index` < 0, in seconds."""
+    nodes = draws.table(Exponential(1.0 / rate))
+    return draws.quantile(nodes, draws.uniform(draws.words(draws.stream(seed, Purpose.ARRIVAL), index)))
+
+
+def user_of(seed: int, index: Ints, users: int, activity: Activity) -> NDArray[np.int32]:
+    """Whose request each is: users 0 … users − 1, all alike or by Zipf's law (exponent 1, user 0 the busiest)."""
+    x = draws.user_field(draws.words(draws.stream(seed, Purpose.USER), index)) * users
+    cell = x.astype(np.int32)
+    chosen = alias_table(users, activity)
+    if chosen.accept.size == 0:
+        return cell
+    return np.asarray(np.where(x - cell < chosen.accept[cell], cell, chosen.alias[cell]))
+
+
+@lru_cache(maxsize=4)
+def alias_table(users: int, activity: Activity) -> Alias:
+    """Who a cell stands for, in O(users). A cell's share is exact to 2^-15 of an average user's."""
+    if not 1 <= users <= MOST_USERS:
+        raise ValueError(f"users must be from 1 to {MOST_USERS:,}, not {users:,}")
+    if activity == "even":
+        return Alias(np.zeros(0, np.float32), np.zeros(0, np.int32))
+    weight = 1.0 / np.arange(1, users + 1)
+    weight *= users / weight.sum()
+    return _alias(weight)
+
+
+def _alias(weight: Floats) -> Alias:
+    """Walker's table for weights of mean 1, all cells at once.
+
+    Light cells take what they lack from the heavy ones in order. Heavy cell j is used up at the first light cell
+    where the lack so far exceeds the surplus of heavy cells 0 … j; what that one took too much, j takes from j + 1.
+    (The sweep of Hübschle-Schneider and Sanders, "Parallel Weighted Random Sampling", 2022.)
+    """
+    heavy, light = np.flatnonzero(weight > 1), np.flatnonzero(weight <= 1)
+    accept, alias = np.ones(len(weight)), np.arange(len(weight), dtype=np.int32)
+    if heavy.size:
+        surplus, lack = np.cumsum(weight[heavy] - 1), np.cumsum(1 - weight[light])
+        giver = np.searchsorted(surplus, np.concatenate(([0.0], lack[:-1])), side="left")
+        accept[light], alias[light] = weight[light], heavy[np.minimum(giver, heavy.size - 1)]
+        emptied = np.searchsorted(lack, surplus, side="right")
+        spent = np.flatnonzero((emptied < light.size) & (np.arange(heavy.size) < heavy.size - 1))
+        accept[heavy[spent]] = 1 - (lack[emptied[spent]] - surplus[spent])
+        alias[heavy[spent]] = heavy[spent + 1]
+    return Alias(accept.astype(np.float32), alias)
+
+
+def _walk(seed: int, rate: float, distance: float, direction: Literal[-1, 1]) -> Floats:
+    """Arrival times outwards from 0 until one lies `distance` or more away; sums run one by one, as the kernel's."""
+    if distance <= 0:
+        return np.zeros(0)
+    count = int(distance * rate + 6 * (distance * rate) ** 0.5 + 16)
+    while True:
+        index = np.arange(count) if direction > 0 else -1 - np.arange(count)
+        times = np.cumsum(direction * gaps(seed, rate, index))
+        if abs(times[-1]) >= distance:
+            return times
+        count *= 2

@@ -1,0 +1,391 @@
+"""The requests of one trial: the control plane's view of the kernel. It owns the arrays and decides nothing.
+
+The caller advances to the time of a change, then makes the change: what is due at that very time already sees it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios import draws, traffic
+from scenarios.distributions import Distribution, Exponential
+from scenarios.draws import Purpose
+from scenarios.tally import HIGH, Grid, Status, Tally
+from scenarios.traffic import Activity
+from sim import kernel
+
+Balance: TypeAlias = Literal["random", "round_robin", "least_outstanding"]
+WarmUp: TypeAlias = tuple[float, float] | None
+Array: TypeAlias = NDArray[np.float64]
+
+POLICIES: dict[Balance, int] = {
+    "random": kernel.RANDOM,
+    "round_robin": kernel.ROUND_ROBIN,
+    "least_outstanding": kernel.LEAST_OUTSTANDING,
+}
+STREAMS = (Purpose.ARRIVAL, Purpose.DEMAND, Purpose.CHOICE, Purpose.USER, Purpose.BUG)
+MOST_PROXIES = 1 << 11  # what the draw's field can tell apart
+FIRST_SLOTS = 48
+FIRST_RING = 64
+
+
+class Requests:
+    """Every request due in [grid.start, grid.horizon), and what became of it.
+
+    seed, rate          Poisson arrivals per second, numbered as in `scenarios.traffic`
+    users, activity     whose they are
+    slots, queue        how many requests a pod serves at once, and how many may wait in it
+    timeout             after how many seconds a client gives up; at most 255
+    service             distribution of the service time of stable and of candidate
+    warm_up             per version (slower, lasting): a pod that began to listen `a` seconds before a service starts is
+                        slower by a factor that falls linearly from `slower` to 1 over `lasting` seconds
+    user_errors         per version the share of users for whom every answer is an error; the same users at each share
+    balance             how a proxy chooses among endpoints; least outstanding needs one proxy and one try
+    backends, proxies   how many there are; a request goes through one proxy to one backend
+    tries               how many endpoints a proxy tries while they refuse
+    empty               what the client sees where no endpoint is: REFUSED or UNAVAILABLE
+    fallback            backend 0 is the primary one: without its endpoints nobody is served, and it stands in for a
+                        backend without endpoints. If False each backend stands for itself
+    trace               keep every request (`rows`), for tests
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        rate: float,
+        users: int,
+        activity: Activity,
+        grid: Grid,
+        slots: int,
+        queue: int,
+        timeout: float,
+        service: tuple[Distribution, Distribution],
+        warm_up: tuple[WarmUp, WarmUp] = (None, None),
+        user_errors: tuple[float, float] = (0.0, 0.0),
+        balance: Balance = "random",
+        backends: int = 1,
+        proxies: int = 1,
+        tries: int = 1,
+        empty: Status = Status.REFUSED,
+        fallback: bool = True,
+        trace: bool = False,
+    ) -> None:
+        _check(rate, slots, queue, timeout, grid, backends, proxies, tries, empty)
+        least = balance == "least_outstanding"
+        if least and (proxies != 1 or tries != 1):
+            raise ValueError(f"least_outstanding needs proxies = 1 and tries = 1, not {proxies} and {tries}")
+        self.grid = grid
+        self.now = float(grid.start)
+        self.tally = Tally.empty(grid, users)
+        self._tracing = trace
+        self._least = least
+        self._advance = kernel.advance_least if least else kernel.advance_any
+        self._unused: list[int] = []
+        self._leaving: set[int] = set()
+        self._used = 0
+        self._pods = _pods(FIRST_SLOTS, slots, min(FIRST_RING, 1 << max(queue - 1, 0).bit_length()), trace)
+        self._routes = _routes(proxies, backends, FIRST_SLOTS)
+        self._named = np.zeros(FIRST_SLOTS, np.int64)  # in how many rotations a slot is
+        self._trace = _trace(4096 if trace else 0)
+        self._books = _books(self.tally)
+        self._block = _block()
+        self._clock = kernel.Clock(np.zeros(7, np.int64), np.array([0.0, np.inf]))
+        self._clock.place[6] = self._books.failed_next.size
+        slower = [(0.0, 0.0) if w is None else (w[0] - 1.0, w[1]) for w in warm_up]
+        reals = [grid.start, grid.horizon, timeout, *slower[0], *slower[1], *user_errors]
+        whole = [slots, queue, proxies, backends, tries, POLICIES[balance], empty, fallback, trace]
+        self._settings = kernel.Settings(np.array(reals, np.float64), np.array(whole, np.int64))
+        self._draws = _draws(seed, rate, users, activity, service)
+        self._begin()
+
+    def add_pod(self, version: int, error_share: float, listening_since: float) -> int:
+        """A new pod that serves; in no rotation yet. Returns its slot, the lowest unused one."""
+        self._reclaim()
+        if self._unused:
+            slot = heapq.heappop(self._unused)
+        else:
+            slot = self._used
+            if slot + kernel.SLACK >= self._pods.since.size:
+                self._more_slots()
+            self._used += 1
+        pods = self._pods
+        pods.version[slot] = version
+        pods.error[slot] = error_share
+        pods.pending[slot] = 0
+        self.serve(slot, listening_since)
+        return slot
+
+    def rotate(self, proxy: int, backend: int, slots: Sequence[int]) -> None:
+        """From now on this proxy believes that these are the backend's endpoints, in this order."""
+        routes = self._routes
+        members, count = routes.members[proxy, backend], len(slots)
+        before = members[: routes.size[proxy, backend]].copy()
+        self._named[before] -= 1
+        members[:count] = slots
+        routes.size[proxy, backend] = count
+        self._named[members[:count]] += 1
+        routes.turn[proxy, backend] %= max(count, 1)
+        if self._least:
+            rank = routes.rank[backend]
+            rank[before] = kernel.ABSENT
+            rank[members[:count]] = np.arange(count)
+            if count:
+                low, high = int(members[:count].min()), int(members[:count].max()) + 1
+                routes.low[backend] = low
+                routes.span[backend] = -(-(high - low) // kernel.SLACK) * kernel.SLACK
+
+    def weigh(self, proxy: int, shares: Sequence[float]) -> None:
+        """From now on this proxy sends these shares of its requests to its backends; they sum to 1."""
+        below = self._routes.below[proxy]
+        if len(shares) != below.size or min(shares) < 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-9):
+            raise ValueError(f"shares must be {below.size} numbers ≥ 0 that sum to 1, not {list(shares)}")
+        below[:] = np.cumsum(shares)
+        below[np.flatnonzero(shares)[-1] :] = np.inf
+
+    def refuse(self, slot: int) -> None:
+        """Nothing listens there any more: new connections are refused at once. Work in it goes on."""
+        self._pods.mode[slot] = kernel.REFUSING
+
+    def silence(self, slot: int) -> None:
+        """Its address is gone: who tries it waits in vain. Work in it goes on."""
+        self._pods.mode[slot] = kernel.SILENT
+
+    def serve(self, slot: int, since: float) -> None:
+        """Its container started anew: empty, listening since `since`. Work in it must have ended or been killed."""
+        self._pods.mode[slot] = kernel.SERVING
+        self._pods.since[slot] = since
+        kernel.clear(slot, self._pods)
+
+    def kill(self, slot: int, t: float) -> None:
+        """The process dies at `t` ≥ now: every request in it that would have ended later ends then, as RESET."""
+        self.advance(t)
+        while self._clock.place[6] < self._pods.pending[slot]:
+            self._more_failures()
+        kernel.kill(slot, t, self._pods, self._books, self._trace, self._clock, self._settings)
+
+    def busy_until(self, slot: int) -> float:
+        """When the last of the work in it ends; −inf if it never had any."""
+        last = float(self._pods.free[:, slot].max())
+        waiting, head = int(self._pods.waiting[slot]), int(self._pods.head[slot])
+        if waiting:
+            last = max(last, float(self._pods.ring[slot, (head + waiting - 1) % self._pods.ring.shape[1]]))
+        return last
+
+    def outstanding(self, slot: int, t: float) -> int:
+        """How many requests are in it at `t` ≥ now, served or waiting, given no arrivals since now."""
+        kernel.leave(self._pods, slot, self.now)
+        ring, waiting, head = self._pods.ring[slot], int(self._pods.waiting[slot]), int(self._pods.head[slot])
+        queued = sum(ring[(head + k) % ring.size] > t for k in range(waiting))
+        return int(np.count_nonzero(self._pods.free[:, slot] > t)) + int(queued)
+
+    def remove(self, slot: int) -> None:
+        """The pod is gone. Its slot is used again once it is in no rotation and its work has ended."""
+        self._leaving.add(slot)
+
+    def advance(self, t: float) -> None:
+        """Process every arrival due before `t` ≥ now. Seconds of the tally before `t` are then final."""
+        if t < self.now:
+            raise ValueError(f"time cannot go back from {self.now} to {t}")
+        while True:
+            code = self._advance(
+                t,
+                self._pods,
+                self._routes,
+                self._draws,
+                self._block,
+                self._books,
+                self._trace,
+                self._clock,
+                self._settings,
+            )
+            if code == kernel.DONE:
+                break
+            self._grow(code)
+        self.now = t
+
+    def finish(self) -> Tally:
+        """Process all that is left; the tally is then final."""
+        self.advance(max(self.now, float(self.grid.end)))
+        return self.tally
+
+    def rows(self) -> dict[str, NDArray[np.float64] | NDArray[np.int32]]:
+        """The trace: due, start (NaN: never served), end, version, status, slot (−1: none), user, in order of due."""
+        count = int(self._clock.place[5])
+        times, facts = self._trace.times[:, :count], self._trace.facts[:, :count]
+        named = dict(zip(("due", "start", "end"), times, strict=True))
+        return named | dict(zip(("version", "status", "slot", "user"), facts, strict=True))
+
+    def _begin(self) -> None:
+        """Go back to the first request of the settling time, noting where its blocks begin."""
+        start, borders, place = self.grid.start, [0.0], self._clock.place
+        while borders[-1] >= start and start < 0:
+            self._draws = self._draws._replace(borders=np.array(borders))
+            kernel.fill(-len(borders), self._draws, self._block, self._clock, self.tally.users.size)
+            borders.append(float(self._block.due[0]))
+        place[0] = -len(borders)
+        if start < 0:
+            place[0] += 1
+            place[1], place[2] = np.searchsorted(self._block.due, start), kernel.BLOCK
+
+    def _reclaim(self) -> None:
+        """Free the slots of pods that are gone and that nothing refers to."""
+        for slot in sorted(self._leaving):
+            if self._named[slot] == 0 and self.busy_until(slot) <= self.now:
+                self._leaving.remove(slot)
+                heapq.heappush(self._unused, slot)
+
+    def _grow(self, code: int) -> None:
+        if code == kernel.RINGS_FULL:
+            self._more_room()
+        elif code == kernel.FAILURES_FULL:
+            self._more_failures()
+        else:
+            times, facts = (_wider(a, a.shape[1], 0) for a in self._trace)
+            self._trace = kernel.Trace(times, facts)
+
+    def _more_slots(self) -> None:
+        old, extra = self._pods, self._pods.since.size
+        fresh = _pods(extra, int(self._settings.whole[0]), old.ring.shape[1], self._tracing)
+        axes = {"free": 1}
+        self._pods = kernel.Pods(
+            *(
+                np.concatenate((a, b), axis=axes.get(name, 0))
+                for name, a, b in zip(old._fields, old, fresh, strict=True)
+            )
+        )
+        routes = self._routes
+        self._routes = routes._replace(
+            members=_wider(routes.members, extra, 0), rank=_wider(routes.rank, extra, kernel.ABSENT)
+        )
+        self._named = _wider(self._named, extra, 0)
+
+    def _more_room(self) -> None:
+        """Twice the waiting room; the rings are unrolled so that they begin at 0."""
+        old = self._pods
+        size = old.ring.shape[1]
+        order = (old.head[:, None] + np.arange(size)) % size
+        bag = old.bag_end.shape[1]
+        self._pods = old._replace(
+            ring=_wider(np.take_along_axis(old.ring, order, axis=1), size, np.inf),
+            head=np.zeros_like(old.head),
+            bag_end=_wider(old.bag_end, bag, 0),
+            bag_code=_wider(old.bag_code, bag, 0),
+            bag_row=_wider(old.bag_row, bag if self._tracing else 0, 0),
+        )
+
+    def _more_failures(self) -> None:
+        books, place = self._books, self._clock.place
+        size = books.failed_next.size
+        following = np.arange(size + 1, 2 * size + 1, dtype=np.int32)
+        following[-1] = place[3] if place[6] else -1
+        place[3] = size
+        place[6] += size
+        self._books = books._replace(
+            failed_next=np.concatenate((books.failed_next, following)),
+            failed_user=_wider(books.failed_user, size, 0),
+        )
+
+
+def _check(
+    rate: float, slots: int, queue: int, timeout: float, grid: Grid, backends: int, proxies: int, tries: int,
+    empty: Status,
+) -> None:  # fmt: skip
+    if not (rate > 0 and slots >= 1 and queue >= 0 and backends >= 1 and tries >= 1):
+        raise ValueError(
+            f"{rate=}, {slots=}, {backends=}, {tries=} must be positive and {queue=} not negative"
+        )
+    if not 1 <= proxies <= MOST_PROXIES:
+        raise ValueError(f"proxies must be from 1 to {MOST_PROXIES}, not {proxies}")
+    if not 0 < timeout <= 2**HIGH - 1 or grid.tail <= timeout:
+        raise ValueError(f"timeout must be in (0, {2**HIGH - 1}] and less than {grid.tail=}, not {timeout}")
+    if empty not in (Status.REFUSED, Status.UNAVAILABLE):
+        raise ValueError(f"empty must be REFUSED or UNAVAILABLE, not {empty.name}")
+
+
+def _pods(slots: int, lanes: int, ring: int, trace: bool) -> kernel.Pods:
+    rows = -(-lanes // 4) * 4
+    bag = 2 * (lanes + ring)
+    return kernel.Pods(
+        free=np.full((rows, slots), -np.inf),
+        since=np.zeros(slots),
+        error=np.zeros(slots),
+        leave=np.full(slots, np.inf),
+        version=np.zeros(slots, np.int64),
+        mode=np.zeros(slots, np.int64),
+        waiting=np.zeros(slots, np.int64),
+        head=np.zeros(slots, np.int64),
+        ring=np.full((slots, ring), np.inf),
+        pending=np.zeros(slots, np.int64),
+        bag_end=np.zeros((slots, bag)),
+        bag_code=np.zeros((slots, bag), np.uint64),
+        bag_row=np.zeros((slots, bag if trace else 0), np.int64),
+    )
+
+
+def _routes(proxies: int, backends: int, slots: int) -> kernel.Routes:
+    return kernel.Routes(
+        members=np.zeros((proxies, backends, slots), np.int32),
+        size=np.zeros((proxies, backends), np.int64),
+        turn=np.zeros((proxies, backends), np.int64),
+        below=np.full((proxies, backends), np.inf),
+        rank=np.full((backends, slots), kernel.ABSENT, np.int64),
+        low=np.zeros(backends, np.int64),
+        span=np.zeros(backends, np.int64),
+    )
+
+
+def _draws(
+    seed: int, rate: float, users: int, activity: Activity, service: tuple[Distribution, Distribution]
+) -> kernel.Draws:
+    chosen = traffic.alias_table(users, activity)
+    return kernel.Draws(
+        streams=np.array([draws.stream(seed, purpose) for purpose in STREAMS], np.uint64),
+        tables=np.stack([draws.table(d) for d in (Exponential(1.0 / rate), *service)]),
+        accept=chosen.accept,
+        alias=chosen.alias,
+        borders=np.zeros(1),
+    )
+
+
+def _block() -> kernel.Block:
+    n = kernel.BLOCK
+    words = (np.zeros(n, np.uint64) for _ in range(2))
+    return kernel.Block(
+        np.zeros(n), *words, np.zeros(n, np.int64), np.zeros(n, np.int32), np.zeros(n, np.uint8)
+    )
+
+
+def _books(tally: Tally) -> kernel.Books:
+    seconds, failures = tally.grid.seconds, 2 * kernel.BLOCK
+    following = np.arange(1, failures + 1, dtype=np.int32)
+    following[-1] = -1
+    return kernel.Books(
+        counts=tally.counts,
+        arrivals=tally.arrivals,
+        latency=tally.latency,
+        new_active=tally.new_active,
+        new_harmed=tally.new_harmed,
+        new_met=tally.new_met,
+        flips=tally.flips,
+        users=tally.users,
+        bin_of=np.arange(seconds) // tally.grid.step,
+        failed=np.full(seconds, -1, np.int32),
+        failed_next=following,
+        failed_user=np.zeros(failures, np.int32),
+    )
+
+
+def _trace(rows: int) -> kernel.Trace:
+    return kernel.Trace(np.zeros((3, rows)), np.zeros((4, rows), np.int32))
+
+
+def _wider(array: NDArray[np.generic], extra: int, value: float) -> NDArray[np.generic]:
+    """`array` with `extra` more columns of `value`."""
+    new = np.full((*array.shape[:-1], extra), value, array.dtype)
+    return np.concatenate((array, new), axis=-1)
