@@ -1,31 +1,27 @@
-"""How kube-proxy (iptables mode) spreads new connections over ready endpoints, and when it may rewrite its
+"""How kube-proxy (iptables mode) spreads new connections over ready endpoints, and when it rewrites its
 rules.
 
-Pure: chance (`u`) and time (`now`) are arguments. Follows kubernetes/kubernetes
-`pkg/proxy/iptables/proxier.go` (computeProbability, writeServiceToEndpointRules) and
-`pkg/util/async/bounded_frequency_runner.go`, read as of Kubernetes 1.34. The draw is per new connection,
-never per request: connection tracking pins the rest of it.
+It must never draw or read a clock: chance (`u`) and time (`now`) are arguments. The draw is per new
+connection, never per request: connection tracking pins the rest of it. Follows kubernetes/kubernetes
+`pkg/proxy/iptables/proxier.go` (computeProbability, with ten decimals; writeServiceToEndpointRules) and
+`pkg/util/async/bounded_frequency_runner.go` (d5d3cbf0, less the burst that newer versions dropped).
 """
 
 import math
 
 RULE_ERROR = 5e-11
-"""Bound on |share − 1/n|: half a unit of the tenth decimal. Later rules divide what is left, they add no more."""
+"""Bound on |share − 1/n|: half a unit of the tenth decimal; later rules only divide what is left."""
 
 
 def rule_probabilities(n: int) -> tuple[str | None, ...]:
-    """The `--probability` of each of n rules, as printed: rule i of n has 1/(n − i); the last has none, it
-    always matches.
-    """
+    """The `--probability` of each of n rules, as printed: 1/(n − i) for rule i; the last has none."""
     if n < 0:
         raise ValueError(f"number of endpoints must not be negative, got {n}")
     return tuple(f"{1 / (n - i):.10f}" if i < n - 1 else None for i in range(n))
 
 
 def shares(n: int) -> tuple[float, ...]:
-    """Share of new connections of each endpoint under the printed rules: own probability · Π (1 − those
-    before).
-    """
+    """Each endpoint's share of new connections by the printed rules: p_i · Π (1 − p_j) over j < i."""
     result: list[float] = []
     left = 1.0
     for printed in rule_probabilities(n):
@@ -51,8 +47,7 @@ def pick(u: float, n: int) -> int:
 
 
 def next_sync(now: float, last_sync: float = -math.inf, min_sync_period: float = 1.0) -> float:
-    """When a change seen at `now` reaches the rules: at once if the last sync is a period ago, else a
-    period after it.
+    """When a change seen at `now` reaches the rules: at once, but not within a period of the last sync.
 
     Seconds; −inf: never synced. Changes that come before that instant share the sync. Any change on the
     cluster, an unready endpoint included, uses the slot up. The time a sync takes (milliseconds to seconds)

@@ -1,10 +1,9 @@
-"""A ReplicaSet as a value, and what its controller does with pods: create in batches, choose whom to
-delete, restart.
+"""A ReplicaSet as a value, and what happens to its pods: made in batches, deleted in an order, restarted.
 
-Pure: no clock, no pods, no I/O; `now` is an argument. Follows kubernetes/kubernetes
-`pkg/controller/replicaset/replica_set.go` (manageReplicas, slowStartBatch),
-`pkg/controller/controller_utils.go` (ActivePodsWithRanks) and the kubelet's crash-loop back-off, read as of
-Kubernetes 1.34.
+It must never read a clock: `now` is an argument. Follows kubernetes/kubernetes
+`pkg/controller/replicaset/replica_set.go` (3e4a7900: slowStartBatch), `pkg/controller/controller_utils.go`
+(ActivePodsWithRanks with the logarithmic comparison, on by default since 1.22) and
+`pkg/kubelet/kubelet.go` (backOffPeriod, MaxContainerBackOff). Names in brackets are upstream's.
 """
 
 import math
@@ -13,9 +12,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cmp_to_key
 
-BURST_REPLICAS = 500
-"""Pods one sync of the ReplicaSet controller creates or deletes at most (replica_set.go BurstReplicas)."""
-
 BACKOFF_BASE = 10.0
 BACKOFF_CAP = 300.0
 """Seconds: kubelet.go backOffPeriod and MaxContainerBackOff."""
@@ -23,8 +19,7 @@ BACKOFF_CAP = 300.0
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSet:
-    """The pods of one version: what is asked for (`spec`) and what is there (`created`, `ready`,
-    `available`).
+    """The pods of one version: those asked for (`spec`) and those there (`created`, `ready`, `available`).
 
     `created_order` stands for the creation time: smaller is older. `desired` and `max_replicas` are the two
     annotations the Deployment controller leaves when it sizes a ReplicaSet (the Deployment's n, and n +

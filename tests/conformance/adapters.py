@@ -93,9 +93,7 @@ def scale_down_old(inputs: Inputs) -> Figures:
 
 
 def proportional_scaling(inputs: Inputs) -> Figures:
-    """Annotations stand for the last time each ReplicaSet was sized: at the previous size with the previous
-    surge.
-    """
+    """Annotations tell of the last time a ReplicaSet was sized: at the previous size and surge."""
     previous = given(inputs, "previous_deployment_replicas", "deployment_replicas", default=0)
     overrides = given(inputs, "annotation_overrides_desired", default={})
     earlier = deployment(
@@ -103,17 +101,23 @@ def proportional_scaling(inputs: Inputs) -> Figures:
         replicas=previous,
     )
 
-    def sized(row: Mapping[str, Any], version: str) -> k8s.ReplicaSet:
+    def sized(row: Inputs, version: str, age_rank: int) -> k8s.ReplicaSet:
         desired = given(row, "desired", "desired_replicas", default=overrides.get(row["name"], previous))
         spec, available = given(row, "replicas", default=0), given(row, "available", default=0)
         return k8s.ReplicaSet(
-            version, -given(row, "age_rank", default=0), spec=spec,
-            created=given(row, "created", "status_replicas", default=spec), ready=available, available=available,
-            desired=desired, max_replicas=given(row, "max_replicas", default=desired + k8s.max_surge(earlier)),
-        )  # fmt: skip
+            version,
+            created_order=-given(row, "age_rank", default=age_rank),
+            spec=spec,
+            created=given(row, "created", "status_replicas", default=spec),
+            ready=available,
+            available=available,
+            desired=desired,
+            max_replicas=given(row, "max_replicas", default=desired + k8s.max_surge(earlier)),
+        )
 
     new, old = given(inputs, "new_rs"), given(inputs, "old_rs", default=[])
-    before = [sized(row, f"old {row['name']}") for row in old] + ([sized(new, "new")] if new else [])
+    before = [sized(row, f"old {row['name']}", rank) for rank, row in enumerate(old, start=1)]
+    before += [sized(new, "new", 0)] if new else []
     after = {rs.version: rs.spec for rs in k8s.scale(deployment(inputs), before)}
     sizes = {row["name"]: after[f"old {row['name']}"] for row in old}
     return {"new_rs": after.get("new"), "old_rs": sizes, "total": sum(after.values())}

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import math
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,7 @@ def adapters() -> dict[str, Any]:
         spec = importlib.util.spec_from_file_location(f"conformance_{path.stem}", path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look their module up
         spec.loader.exec_module(module)
         assert not found.keys() & module.ADAPTERS.keys(), f"{path.name}: kind already taken"
         found |= module.ADAPTERS
