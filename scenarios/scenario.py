@@ -1,12 +1,15 @@
 """A scenario: one world, the strategies to try in it, and the candidates to try them with."""
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
 
-from scenarios.plan import CANDIDATE, STABLE, Plan
-from scenarios.strategy import Unrealisable, Written
+from scenarios.errors import Misplaced, harmless
+from scenarios.plan import CANDIDATE, STABLE, Plan, SetRoute
+from scenarios.route import Unrealisable, lower
+from scenarios.strategy import Written
 from scenarios.world import (
     FORMAT,
     MAX_REQUESTS,
@@ -21,11 +24,22 @@ from scenarios.world import (
     Router,
     Service,
     Slo,
+    Text,
     Traffic,
     Version,
 )
 
 CONTROL = "control"
+
+
+def _unknown(kind: str, known: Iterable[str]) -> str:
+    """What is said about a name that the file does not define."""
+    names = ", ".join(harmless(name) for name in known)
+    return f"no {kind} has this name; " + (f"there is {names}" if names else "the file names none")
+
+
+def _kube_proxy() -> dict[str, Router]:
+    return {"service": KubeProxy(kind="kube-proxy")}
 
 
 class Versions(Model):
@@ -40,7 +54,7 @@ class Scenario(Model):
 
     format: Literal["rolloutlab/1"] = FORMAT
     name: Name
-    summary: str = Field("", max_length=2000)
+    summary: Text = ""
     service: Service
     versions: Versions = Versions()
     candidates: dict[Name, Version] = Field(
@@ -48,37 +62,34 @@ class Scenario(Model):
     )
     traffic: Traffic
     cluster: Cluster = Cluster()
-    routers: dict[Name, Router] = Field(default_factory=lambda: {"service": KubeProxy(kind="kube-proxy")})
+    routers: dict[Name, Router] = Field(default_factory=_kube_proxy)
     observe: Observe = Observe()
     guards: dict[Name, Guard] = Field(default_factory=dict)
-    strategies: dict[Name, SerializeAsAny[Written]] = Field(min_length=1)  # type: ignore[valid-type]
+    strategies: dict[Name, SerializeAsAny[Written]] = Field(min_length=1)
     slo: Slo = Slo()
     clock: Clock = Clock()
-    seeds: int = Field(32, ge=1, le=100_000)
+    seeds: int = Field(32, strict=True, ge=1, le=100_000)
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
-        problems = []
+        problems: list[tuple[tuple[str | int, ...], str]] = []
         for name, written in self.strategies.items():
-            strategy = written.strategy
-            missing = [g for g in strategy.guards if g not in self.guards]
-            problems += [f"strategies.{name}.guards: no guard is called {g!r}" for g in missing]
+            strategy, place = written.strategy, ("strategies", name, written.kind)
+            for index, guard in enumerate(strategy.guards):
+                if guard not in self.guards:
+                    problems.append(((*place, "guards", index), _unknown("guard", self.guards)))
             if strategy.via not in self.routers:
-                known = ", ".join(self.routers)
-                problems.append(
-                    f"strategies.{name}.via: no router is called {strategy.via!r}; there is {known}"
-                )
+                problems.append(((*place, "via"), _unknown("router", self.routers)))
         if problems:
-            raise ValueError("; ".join(problems))
+            raise Misplaced(*problems)
         return self
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         requests = self.traffic.rate.constant * (self.clock.settle + self.clock.horizon)
         if requests > MAX_REQUESTS:
-            raise ValueError(
-                f"traffic.rate: {requests:.3g} requests in one trial; at most {MAX_REQUESTS:.0e} are simulated"
-            )
+            most = f"at most {MAX_REQUESTS:.0e} are simulated"
+            raise Misplaced((("traffic", "rate"), f"{requests:.3g} requests in one trial; {most}"))
         return self
 
     @cached_property
@@ -100,7 +111,13 @@ class Scenario(Model):
     def plan(self, strategy: str) -> Plan:
         """The plan of a strategy in this world. Raises Unrealisable where the world cannot do it."""
         chosen = self.strategies[strategy].strategy
-        return chosen.plan(self.service, self.routers[chosen.via])
+        router = self.routers[chosen.via]
+        plan = chosen.plan(self.service, router)
+        for stage in plan.every_stage():
+            for timed in stage.enter:
+                if isinstance(timed.action, SetRoute):
+                    lower(timed.action.route, router)
+        return plan
 
     def unrealisable(self) -> dict[str, str]:
         """Why, by strategy, for those that this world cannot do."""

@@ -1,6 +1,5 @@
-"""The written units of the language: durations, shares, rates, counts or percentages. Pure parsing, no defaults."""
+"""The written units of the language: durations, shares, rates, counts and percentages. Pure parsing."""
 
-import math
 import re
 from collections.abc import Callable
 from typing import Annotated
@@ -8,7 +7,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _NUMBER = r"(\d{1,15}(?:\.\d{1,9})?)"
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST = 365 * 86400.0
+_SECONDS: dict[str, float] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def _written(pattern: str, convert: Callable[[re.Match[str]], float], wanted: str) -> BeforeValidator:
@@ -37,7 +37,10 @@ RATE = rf"{_NUMBER}/(s|m|h)"
 
 
 def _duration(match: re.Match[str]) -> float:
-    return float(match[1]) * _SECONDS[match[2]]
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > LONGEST:
+        raise ValueError("a duration is at most 365d")
+    return seconds
 
 
 def _share(match: re.Match[str]) -> float:
@@ -61,21 +64,34 @@ def parse_duration(text: str) -> float:
 
 def write_duration(seconds: float) -> str:
     """The shortest exact writing of a duration: 0.15 → `150ms`, 600 → `10m`."""
-    for unit in ("d", "h", "m", "s"):
-        amount = seconds / _SECONDS[unit]
-        if amount >= 1 and math.isclose(amount, round(amount)):
-            return f"{round(amount)}{unit}"
-    return f"{seconds:g}s" if seconds >= 1 or seconds == 0 else f"{seconds * 1000:g}ms"
+    return _write(seconds, ("d", "h", "m", "s", "ms"), lambda x, unit: x * _SECONDS[unit], _SECONDS) or "0s"
 
 
 def write_share(share: float) -> str:
     """A share as written in scenarios: 0.125 → `12.5%`."""
-    return f"{share * 100:.10g}%"
+    return _write(share, ("%",), lambda x, _: x / 100, {"%": 0.01}) or "0%"
 
 
 def write_rate(per_second: float) -> str:
     """A rate as written in scenarios: 200.0 → `200/s`."""
-    return f"{per_second:g}/s"
+    scale = {f"/{unit}": 1 / _SECONDS[unit] for unit in "smh"}
+    return _write(per_second, tuple(scale), lambda x, unit: x / _SECONDS[unit[1:]], scale) or "0/s"
+
+
+def _write(
+    value: float,
+    units: tuple[str, ...],
+    read: Callable[[float, str], float],
+    scale: dict[str, float],
+) -> str:
+    """Exact and whole in the first unit that can, else in the unit that is shortest; empty for 0."""
+    if value == 0:
+        return ""
+    texts = {unit: f"{value / scale[unit]:.9f}".rstrip("0").rstrip(".") for unit in units}
+    exact = [unit for unit in units if read(float(texts[unit]), unit) == value]
+    whole = [unit for unit in exact if "." not in texts[unit]]
+    chosen = whole[0] if whole else min(exact or units, key=lambda unit: len(texts[unit]))
+    return texts[chosen] + chosen
 
 
 Duration = Annotated[

@@ -1,17 +1,18 @@
-"""The world of a scenario: service, versions, traffic, cluster, routers, guards and the clock, as written in YAML.
+"""The world of a scenario as written in YAML: service, versions, traffic, cluster, routers, guards, clock.
 
 Models are frozen and refuse unknown keys. They hold what a file says, with defaults; nothing is computed from
 them here but look-ups. Durations are seconds, shares are 0 … 1, rates are per second.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from scenarios.distributions import Constant, Distribution, Exponential, LogNormal
-from scenarios.units import Duration, Rate, Share
+from scenarios.errors import Misplaced, shown
+from scenarios.units import Duration, Rate, Share, write_duration, write_share
 
-FORMAT = "rolloutlab/1"
+FORMAT: Final = "rolloutlab/1"
 MAX_REQUESTS = 10_000_000_000
 MAX_USERS = 20_000_000
 
@@ -21,7 +22,11 @@ def written(default: str, description: str | None = None) -> Any:
     return Field(default, description=description)
 
 
-Name = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,80}$")]
+_HIDDEN = r"\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+Name = Annotated[str, Field(pattern=f"^[^{_HIDDEN}]{{1,80}}$")]
+"""A name in any script, on one line, with nothing in it that is not seen."""
+Text = Annotated[str, Field(pattern=f"^(?:[^{_HIDDEN}]|[\n\t]){{0,2000}}$")]
+"""Prose: lines of it."""
 
 
 class Model(BaseModel):
@@ -48,7 +53,7 @@ class Time(Model):
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, value: object) -> object:
-        return {"constant": value} if isinstance(value, str | float) else value
+        return {"constant": value} if isinstance(value, str | int | float) else value
 
     @model_validator(mode="after")
     def _two_points(self) -> "Time":
@@ -69,7 +74,7 @@ class Time(Model):
         if self.exponential is not None:
             return Exponential(float(self.exponential))
         points = {"mean": self.mean, "median": self.median, "p90": self.p90, "p95": self.p95, "p99": self.p99}
-        return LogNormal.through(**{k: float(v) for k, v in points.items() if v is not None})
+        return LogNormal.of(**{k: float(v) for k, v in points.items() if v is not None})
 
 
 def _time(default: str | dict[str, str], description: str | None = None) -> Any:
@@ -79,9 +84,9 @@ def _time(default: str | dict[str, str], description: str | None = None) -> Any:
 class Service(Model):
     """The service being released: desired pods, and what one pod can take."""
 
-    replicas: int = Field(ge=1, le=10_000)
-    slots: int = Field(4, ge=1, le=256, description="requests a pod works on at once")
-    queue: int = Field(50, ge=0, le=10_000, description="waiting room per pod; beyond it 503")
+    replicas: int = Field(strict=True, ge=1, le=10_000)
+    slots: int = Field(4, strict=True, ge=1, le=256, description="requests a pod works on at once")
+    queue: int = Field(50, strict=True, ge=0, le=10_000, description="waiting room per pod; beyond it 503")
 
 
 class Errors(Model):
@@ -94,7 +99,7 @@ class Errors(Model):
 class WarmUp(Model):
     """A young pod is `slower` times slower; the factor falls linearly to 1 over `lasting`."""
 
-    slower: float = Field(ge=1, le=1000)
+    slower: float = Field(strict=True, ge=1, le=1000)
     lasting: Duration
 
 
@@ -110,13 +115,13 @@ class Probe(Model):
     initial_delay: Duration = written("0s")
     period: Duration = written("10s")
     timeout: Duration = written("1s")
-    success: int = Field(1, ge=1, le=100)
-    failure: int = Field(3, ge=1, le=100)
+    success: int = Field(1, strict=True, ge=1, le=100)
+    failure: int = Field(3, strict=True, ge=1, le=100)
 
     @model_validator(mode="after")
     def _positive(self) -> "Probe":
         if self.period < 1:
-            raise ValueError("period: a probe runs at most once a second; expected 1s or more")
+            raise Misplaced((("period",), "a probe runs at most once a second; expected 1s or more"))
         return self
 
 
@@ -162,7 +167,7 @@ class Version(Model):
 class Users(Model):
     """Who sends the requests: each request belongs to a user, drawn evenly or by Zipf's law."""
 
-    count: int = Field(10_000, ge=1, le=MAX_USERS)
+    count: int = Field(10_000, strict=True, ge=1, le=MAX_USERS)
     activity: Literal["even", "zipf"] = "even"
 
 
@@ -180,7 +185,7 @@ class ConstantRate(Model):
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, value: object) -> object:
-        return {"constant": value} if isinstance(value, str | float) else value
+        return {"constant": value} if isinstance(value, str | int | float) else value
 
 
 class Traffic(Model):
@@ -212,9 +217,13 @@ class Delays(Model):
 class Cluster(Model):
     """Where the pods run: nodes (each with a kube-proxy of its own), room, pod settings, delays."""
 
-    nodes: int = Field(3, ge=1, le=100)
+    nodes: int = Field(3, strict=True, ge=1, le=100)
     spare_pods: int | None = Field(
-        None, ge=0, le=100_000, description="room beyond the replicas; without it there is always room"
+        None,
+        strict=True,
+        ge=0,
+        le=100_000,
+        description="room beyond the replicas; without it there is always room",
     )
     pods: Pods = Pods()
     delays: Delays = Delays()
@@ -232,7 +241,8 @@ class IngressNginx(Model):
     """ingress-nginx with canary annotations: a weight per request, endpoints in turn."""
 
     kind: Literal["ingress-nginx"]
-    controllers: int = Field(1, ge=1, le=20)
+    affinity: Literal["none"] = "none"
+    controllers: int = Field(1, strict=True, ge=1, le=20)
     sync_period: Duration = written("3334ms", "the controller's rate limit, 0.3 syncs per second")
     poll: Duration = written("1s", "workers look for a new configuration this often")
 
@@ -250,7 +260,7 @@ class Observe(Model):
     @model_validator(mode="after")
     def _whole(self) -> "Observe":
         if self.every < 1 or self.every % 1:
-            raise ValueError("every: expected whole seconds, 1s or more")
+            raise Misplaced((("every",), "expected whole seconds, 1s or more"))
         return self
 
 
@@ -263,18 +273,21 @@ class Guard(Model):
     versus: Literal["stable"] | None = None
     margin: Share | Duration | None = None
     window: Duration = written("1m")
-    min_requests: int = Field(100, ge=1, le=10_000_000)
-    tolerate: int = Field(0, ge=0, le=1000, description="failing observations in a row that are let pass")
+    min_requests: int = Field(100, strict=True, ge=1, le=10_000_000)
+    tolerate: int = Field(
+        0, strict=True, ge=0, le=1000, description="failing observations in a row that are let pass"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _unit_of_metric(cls, value: object) -> object:
         if isinstance(value, dict):
-            wanted, example = ("%", "1%") if value.get("metric") == "failure_share" else ("s", "400ms")
+            share = value.get("metric") == "failure_share"
             for key in ("limit", "margin"):
-                written = value.get(key)
-                if written is not None and not (isinstance(written, str) and written[-1:] in (wanted, "m")):
-                    raise ValueError(f"{key}: expected {example} or alike for {value.get('metric')}")
+                text = value.get(key)
+                if isinstance(text, str) and text.endswith("%") != share:
+                    example = "a share such as 1%" if share else "a duration such as 400ms"
+                    raise Misplaced(((key,), f"expected {example} for {shown(value.get('metric'))}"))
         return value
 
     @model_validator(mode="after")
@@ -282,12 +295,18 @@ class Guard(Model):
         if (self.limit is None) == (self.versus is None):
             raise ValueError("expected either limit: … or versus: stable")
         if self.versus is None and self.margin is not None:
-            raise ValueError("margin: only with versus: stable")
+            raise Misplaced((("margin",), "only with versus: stable"))
         if self.versus is not None and self.of != "candidate":
-            raise ValueError("of: versus: stable judges the candidate")
+            raise Misplaced((("of",), "versus: stable judges the candidate; expected 'candidate'"))
         if self.window < 1 or self.window % 1:
-            raise ValueError("window: expected whole seconds, 1s or more")
+            raise Misplaced((("window",), "expected whole seconds, 1s or more"))
         return self
+
+    @field_serializer("limit", "margin")
+    def _as_written(self, value: float | None) -> str | None:
+        if value is None:
+            return None
+        return write_share(value) if self.metric == "failure_share" else write_duration(value)
 
 
 class Slo(Model):
@@ -309,7 +328,7 @@ class Clock(Model):
         for key in ("settle", "tick", "horizon"):
             value = getattr(self, key)
             if value % 1 or (value < 1):
-                raise ValueError(f"{key}: expected whole seconds, 1s or more")
+                raise Misplaced(((key,), "expected whole seconds, 1s or more"))
         if self.horizon > 7 * 86400:
-            raise ValueError("horizon: at most 7d")
+            raise Misplaced((("horizon",), "at most 7d"))
         return self
