@@ -1,5 +1,4 @@
-"""The Deployment controller's arithmetic as pure functions of values: how many pods each ReplicaSet is
-asked to hold.
+"""The Deployment controller's arithmetic: how many pods each ReplicaSet is asked to hold, as pure functions.
 
 It must never read a clock, wait, or know pods one by one. Follows kubernetes/kubernetes
 `pkg/controller/deployment`: rolling.go (95f08499), util/deployment_util.go (277391ee), recreate.go
@@ -84,8 +83,8 @@ __all__ = [
 def new_replicas(deployment: Deployment, all_pods: int, new_spec: int) -> int:
     """Size of the new ReplicaSet, given Σ spec of all and its own [NewRSNewReplicas].
 
-    Rolling: as far as n + surge leaves room, n at most. Recreate: n. A new ReplicaSet above n is left alone
-    only when there is no room; `reconcile_new` never asks then.
+    Rolling: as far as n + surge leaves room, n at most. Recreate: n. Not asked for a ReplicaSet above n, see
+    `reconcile_new`.
     """
     if isinstance(deployment.strategy, Recreate):
         return deployment.replicas
@@ -107,9 +106,7 @@ def reconcile_new(deployment: Deployment, new: ReplicaSet, old: Sequence[Replica
 
 @dataclass(frozen=True, slots=True)
 class Cleanup:
-    """Old ReplicaSets without (some of) their unavailable pods. `refused`: a stale status stopped it
-    half-way.
-    """
+    """Old ReplicaSets without (some of) their unavailable pods; `refused` if a stale status stopped it."""
 
     old: tuple[ReplicaSet, ...]
     cleaned_up: int
@@ -141,8 +138,10 @@ def cleanup_unhealthy(deployment: Deployment, old: Sequence[ReplicaSet], limit: 
 def scale_down_old(
     deployment: Deployment, old: Sequence[ReplicaSet], new: ReplicaSet | None = None
 ) -> tuple[ReplicaSet, ...]:
-    """Drop old pods, oldest ReplicaSet first, until n − unavailable are left available of those given
-    [scaleDownOldReplicaSetsForRollingUpdate]."""
+    """Drop old pods, oldest first, down to the floor [scaleDownOldReplicaSetsForRollingUpdate].
+
+    The floor: n − unavailable pods available, of the ReplicaSets given.
+    """
     result = list(oldest_first(old))
     floor = deployment.replicas - max_unavailable(deployment)
     todo = total_available([*result, *([new] if new else [])]) - floor
@@ -158,9 +157,9 @@ def scale_down_old(
 def reconcile_old(
     deployment: Deployment, new: ReplicaSet, old: Sequence[ReplicaSet]
 ) -> tuple[ReplicaSet, ...]:
-    """The old ReplicaSets, oldest first, after one step: unavailable pods go first, then available ones
-    [reconcileOldReplicaSets].
+    """The old ReplicaSets after one step: unavailable pods go, then available ones [reconcileOldReplicaSets].
 
+    Returned oldest first.
     The new ReplicaSet's unavailable pods are no reason to drop old ones. Available pods of old ReplicaSets
     already at 0 (their status lags) don't count as capacity: upstream passes only active ones on.
     """

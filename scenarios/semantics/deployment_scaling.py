@@ -40,11 +40,10 @@ def active_or_latest(deployment: Deployment, replica_sets: Sequence[ReplicaSet])
 
 
 def share(deployment: Deployment, rs: ReplicaSet, all_created: int) -> int:
-    """Pods by which `rs` would grow (or shrink, < 0) if each kept its part of the whole
-    [getReplicaSetFraction].
+    """Pods `rs` should gain (lose, if < 0) to keep its part of the whole [getReplicaSetFraction].
 
-    round_half_up(spec · (n + surge) / M) − spec, M being n + surge when `rs` was last sized; unknown M: all
-    pods created.
+    round_half_up(spec · (n + surge) / M) − spec, M being n + surge when `rs` was last sized, or all
+    pods created if that is unknown. In whole numbers, so that halves are exact.
     """
     if deployment.replicas == 0:
         return -rs.spec
@@ -55,35 +54,39 @@ def share(deployment: Deployment, rs: ReplicaSet, all_created: int) -> int:
     return (2 * part + whole) // (2 * whole) - rs.spec
 
 
+def by_size(replica_sets: Sequence[ReplicaSet], *, growing: bool) -> tuple[ReplicaSet, ...]:
+    """Largest first; of equals the youngest if growing, else the oldest [ReplicaSetsBySizeNewer, …Older]."""
+    by_age = oldest_first(replica_sets)
+    # a stable sort keeps the order by age among equals
+    return tuple(sorted(reversed(by_age) if growing else by_age, key=lambda rs: -rs.spec))
+
+
+def portions(to_add: int, shares: Sequence[int]) -> list[int]:
+    """`to_add` pods (to remove, if < 0) dealt out by `shares`, the rest to the first [GetProportion]."""
+    result: list[int] = []
+    left = to_add
+    for share_of_one in shares:
+        within = min(share_of_one, left) if to_add > 0 else max(share_of_one, left)
+        result.append(within if left != 0 else 0)
+        left -= result[-1]
+    return [result[0] + left, *result[1:]] if result else []
+
+
 def scale_proportionally(
     deployment: Deployment, replica_sets: Sequence[ReplicaSet]
 ) -> tuple[ReplicaSet, ...]:
-    """Bring Σ spec to n + surge (0 for n = 0), spread over the active ReplicaSets by size [scale, third
-    part].
+    """Bring Σ spec to n + surge (0 for n = 0), each active ReplicaSet by its share [scale, its third part].
 
-    Largest first; of equals the youngest first when growing, the oldest first when shrinking. What rounding
-    leaves goes to the first. Every active ReplicaSet takes the new annotations, resized or not. Returned in
-    the order given.
+    Every one takes the new annotations, resized or not; none goes below 0. Returned in the order given.
     """
     limit = deployment.replicas + max_surge(deployment)
-    running = oldest_first(active(replica_sets))
-    to_add = (limit if deployment.replicas > 0 else 0) - total_spec(running)
-    if to_add > 0:
-        running = running[::-1]
-    # a stable sort keeps the order by age among equals
-    running = tuple(sorted(running, key=lambda rs: -rs.spec))
-    sizes: list[int] = []
-    left = to_add
-    for rs in running:
-        wanted = share(deployment, rs, total_created(replica_sets))
-        given = min(wanted, left) if to_add > 0 else max(wanted, left)
-        sizes.append(rs.spec + (given if left != 0 else 0))
-        left -= sizes[-1] - rs.spec
-    if sizes:
-        sizes[0] = max(sizes[0] + left, 0)
+    to_add = (limit if deployment.replicas > 0 else 0) - total_spec(replica_sets)
+    running = by_size(active(replica_sets), growing=to_add > 0)
+    created = total_created(replica_sets)
+    added = portions(to_add, [share(deployment, rs, created) for rs in running])
     scaled = (
-        replace(rs, spec=size, desired=deployment.replicas, max_replicas=limit)
-        for rs, size in zip(running, sizes, strict=True)
+        replace(rs, spec=max(rs.spec + more, 0), desired=deployment.replicas, max_replicas=limit)
+        for rs, more in zip(running, added, strict=True)
     )
     return updated(replica_sets, scaled)
 

@@ -19,9 +19,7 @@ class FencepostError(ValueError):
 
 
 def resolve(value: IntOrPercent, desired: int, *, round_up: bool) -> int:
-    """`value` as a number of pods [GetScaledValueFromIntOrPercent]; an int stays what it is, whatever
-    `desired`.
-    """
+    """`value` as a number of pods [GetScaledValueFromIntOrPercent]; an int is one already."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if isinstance(value, str) and re.fullmatch(r"[0-9]+%", value):
@@ -33,8 +31,7 @@ def resolve(value: IntOrPercent, desired: int, *, round_up: bool) -> int:
 def resolve_fenceposts(
     max_surge: IntOrPercent, max_unavailable: IntOrPercent, desired: int
 ) -> tuple[int, int]:
-    """(surge, unavailable) in pods [ResolveFenceposts]: a percentage of surge rounds up, of unavailable
-    down.
+    """(surge, unavailable) in pods [ResolveFenceposts]: a percentage rounds up and down, respectively.
 
     0 and 0 becomes 0 and 1, or the rollout could not move: surge might be what a quota forbids. Neither is
     capped at `desired`; `max_unavailable` does that. Raises FencepostError.
@@ -113,9 +110,7 @@ def min_available(deployment: Deployment) -> int:
 
 
 def resized(rs: ReplicaSet, size: int, deployment: Deployment) -> ReplicaSet:
-    """`rs` at `size`, with the annotations that go with it [scaleReplicaSet]; as it was if the size does
-    not change.
-    """
+    """`rs` at `size`, annotated for the present n; left alone if it has that size [scaleReplicaSet]."""
     if rs.spec == size:
         return rs
     limit = deployment.replicas + max_surge(deployment)

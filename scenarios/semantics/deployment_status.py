@@ -16,16 +16,12 @@ NO_DEADLINE = 2**31 - 1
 
 COMPLETE = "NewReplicaSetAvailable"
 TIMED_OUT = "ProgressDeadlineExceeded"
-"""Reasons of the Progressing condition that settle the question of a timeout [NewRSAvailableReason,
-TimedOutReason].
-"""
+"""Reasons of the Progressing condition that settle the matter [NewRSAvailableReason, TimedOutReason]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Pods of all versions (`replicas`), of the new one (`updated`), and of all versions ready and
-    available.
-    """
+    """Pods: all (`replicas`), those of the new version (`updated`), and of all those ready and available."""
 
     replicas: int = 0
     updated: int = 0

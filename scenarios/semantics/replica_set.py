@@ -58,25 +58,23 @@ def total_available(replica_sets: Iterable[ReplicaSet]) -> int:
 
 
 def active(replica_sets: Iterable[ReplicaSet]) -> tuple[ReplicaSet, ...]:
-    """Those with a spec above 0 (FilterActiveReplicaSets), in the order given."""
+    """Those with a spec above 0 [FilterActiveReplicaSets], in the order given."""
     return tuple(rs for rs in replica_sets if rs.spec > 0)
 
 
 def oldest_first(replica_sets: Iterable[ReplicaSet]) -> tuple[ReplicaSet, ...]:
-    """By creation, then by name (ReplicaSetsByCreationTimestamp)."""
+    """By creation, then by name [ReplicaSetsByCreationTimestamp]."""
     return tuple(sorted(replica_sets, key=lambda rs: (rs.created_order, rs.version)))
 
 
 def is_available(ready_for: float, min_ready: float) -> bool:
-    """Whether a pod that has been Ready for `ready_for` s counts as available (podutil.IsPodAvailable:
-    strictly longer).
-    """
+    """Whether a pod Ready for `ready_for` s counts as available: strictly longer [IsPodAvailable]."""
     return min_ready == 0 or ready_for > min_ready
 
 
 def slow_start_batches(count: int, initial: int = 1) -> tuple[int, ...]:
     """Sizes of the parallel batches in which `count` pods are created: 1, 2, 4, … and the rest
-    (slowStartBatch).
+    [slowStartBatch].
     """
     sizes: list[int] = []
     size = min(count, initial)
@@ -98,7 +96,7 @@ class SlowStart:
 def slow_start(count: int, allowed: int | None = None, initial: int = 1) -> SlowStart:
     """Create `count` pods where only the first `allowed` calls succeed (None: all, e.g. no quota in the way).
 
-    A batch with any failing call is the last one (slowStartBatch), so that a full quota costs few calls.
+    A batch with any failing call is the last one [slowStartBatch], so that a full quota costs few calls.
     """
     calls = 0
     for size in slow_start_batches(count, initial):
@@ -109,7 +107,7 @@ def slow_start(count: int, allowed: int | None = None, initial: int = 1) -> Slow
 
 
 class Phase(IntEnum):
-    """Pod phases in the order in which they are given up (podPhaseToOrdinal)."""
+    """Pod phases in the order in which they are given up [podPhaseToOrdinal]."""
 
     PENDING = 0
     UNKNOWN = 1
@@ -137,9 +135,7 @@ class PodRank:
 
 
 def age_bucket(since: float, now: float) -> int:
-    """⌊log2(age in ns)⌋, or −1 if the age is not positive (logarithmicRankDiff): ages within a factor of
-    two are alike.
-    """
+    """⌊log2(age in ns)⌋, or −1 if the age is not positive [logarithmicRankDiff]: like ages share a bucket."""
     nanoseconds = round((now - since) * 1e9)
     return int(math.log2(nanoseconds)) if nanoseconds > 0 else -1
 
@@ -151,7 +147,7 @@ def _by_age(a: PodRank, b: PodRank, a_since: float, b_since: float, now: float) 
 
 
 def compare_for_deletion(a: PodRank, b: PodRank, now: float) -> int:
-    """Negative if `a` is deleted before `b` (ActivePodsWithRanks.Less, rules 1 to 8).
+    """Negative if `a` is deleted before `b` [ActivePodsWithRanks.Less, rules 1 to 8].
 
     Equal times skip an age rule, times in one bucket end in the uid: so the relation need not be transitive
     when some pods share the very second and others only the bucket. Upstream sorts with it all the same.
@@ -184,10 +180,9 @@ def deletion_order(pods: Iterable[PodRank], now: float) -> tuple[PodRank, ...]:
 
 
 def restart_delay(restart: int) -> float:
-    """Seconds from a container's crash to its `restart`-th restart (1-based): 0, 10, 20, 40, 80, 160, 300,
-    300, …
+    """Seconds from a crash to the container's restart, by its number from 1: 0, 10, 20, 40, 80, 160, 300, …
 
-    Source: kubelet.go backOffPeriod 10 s, doubled up to MaxContainerBackOff 300 s; the count starts anew
+    Source: kubelet.go backOffPeriod 10 s, doubled up to MaxContainerBackOff 300 s. The count starts anew
     after the container ran for twice the cap without failing, which is the caller's to know.
     """
     if restart < 1:
@@ -199,9 +194,7 @@ def restart_delay(restart: int) -> float:
 
 
 def crash_loop_restarts(runs_for: float, count: int) -> tuple[float, ...]:
-    """Times of the first `count` restarts of a container that crashes `runs_for` s after every start; start
-    is 0.
-    """
+    """Times of the first `count` restarts of a container that crashes `runs_for` s after each start, from 0."""
     times = [0.0]
     for restart in range(1, count + 1):
         times.append(times[-1] + runs_for + restart_delay(restart))
