@@ -194,7 +194,7 @@ def restart_delay(restart: int) -> float:
 
 
 def crash_loop_restarts(runs_for: float, count: int) -> tuple[float, ...]:
-    """Times of the first `count` restarts of a container that crashes `runs_for` s after each start, from 0."""
+    """Times of the first `count` restarts of a container that always crashes `runs_for` s after a start."""
     times = [0.0]
     for restart in range(1, count + 1):
         times.append(times[-1] + runs_for + restart_delay(restart))
