@@ -45,6 +45,9 @@ class Purpose(IntEnum):
     TIE = 15
     ERROR = 16  # errors of what is not an open request (mirrored or closed-loop ones)
     NODE = 17
+    CONTAINER = 18  # by pod: created to process running
+    CRASH = 19  # by pod: where in its crash loop it is, and when the kubelet notices
+    DELETION = 20  # by pod: its uid, the last word in a ReplicaSet's choice of victims
 
 
 class Stream(NamedTuple):
