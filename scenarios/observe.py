@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scenarios.guard import Sample, Seen
-from scenarios.tally import Status, Tally, quantile
+from scenarios.tally import CANDIDATE, NOBODY, STABLE, Ints, Status, Tally, quantile
 from scenarios.world import Guard
 
 # what each vantage takes for a finished request and for a failure; a server never sees what did not reach it or
@@ -58,25 +58,31 @@ class Observation:
     abort: bool = False
 
 
-def window(tally: Tally, guard: Guard, vantage: str, taken_at: float) -> Seen:
+def window(tally: Tally, guard: Guard, vantage: str, taken_at: int) -> Seen:
     """The guard's window that ends at `taken_at` (whole seconds), as that vantage counts it."""
-    low, high = taken_at - float(guard.window), taken_at
-    subject = (0, 1, 2) if guard.of == "all" else (1,)
+    low, high = max(taken_at - int(guard.window), tally.grid.start), taken_at
+    outcomes = tally.window(low, high)
+    subject = (STABLE, CANDIDATE, NOBODY) if guard.of == "all" else (CANDIDATE,)
     return Seen(
         taken_at,
-        _sample(tally, guard, vantage, low, high, subject),
-        _sample(tally, guard, vantage, low, high, (0,)),
+        _sample(tally, guard, outcomes, _FAILURES[vantage], subject, (low, high)),
+        _sample(tally, guard, outcomes, _FAILURES[vantage], (STABLE,), (low, high)),
     )
 
 
 def _sample(
-    tally: Tally, guard: Guard, vantage: str, low: float, high: float, versions: tuple[int, ...]
+    tally: Tally,
+    guard: Guard,
+    outcomes: Ints,
+    failures: tuple[Status, ...],
+    versions: tuple[int, ...],
+    span: tuple[int, int],
 ) -> Sample:
-    counts = tally.between(low, high)
-    failed = sum(int(counts[v, s]) for v in versions for s in _FAILURES[vantage])
-    total = failed + sum(int(counts[v, Status.OK]) for v in versions)
+    rows = outcomes[list(versions)].sum(axis=0)
+    failed = int(rows[list(failures)].sum())
+    total = failed + int(rows[Status.OK])
     level = _QUANTILE.get(guard.metric)
     if level is None:
         return Sample(total, failed)
-    histogram = tally.latency_between(low, high, tuple(v for v in versions if v < 2))
-    return Sample(total, failed, quantile(histogram, level) if histogram.any() else None)
+    served = [v for v in versions if v != NOBODY]
+    return Sample(total, failed, quantile(tally.latencies(*span, served), level))

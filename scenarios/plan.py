@@ -7,6 +7,7 @@ knows no strategy), and it can be printed (`explain`) without being run.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scenarios.semantics.deployment_spec import Recreate, RollingUpdate
 from scenarios.units import write_duration, write_share
 
 Seconds = float
@@ -44,30 +45,7 @@ class ByReplicas:
 Route = Split | ByReplicas
 
 
-@dataclass(frozen=True, slots=True)
-class Rolling:
-    """Pods are replaced as a Deployment's RollingUpdate does; surge and unavailable are counts or percentages."""
-
-    surge: int | str = "25%"
-    unavailable: int | str = "25%"
-    min_ready: Seconds | None = None
-    progress_deadline: Seconds = 600.0
-
-    def __str__(self) -> str:
-        return f"in turn, at most {self.surge} more and {self.unavailable} fewer pods"
-
-
-@dataclass(frozen=True, slots=True)
-class Recreate:
-    """All old pods go, the last one wholly, before the first new one comes."""
-
-    progress_deadline: Seconds = 600.0
-
-    def __str__(self) -> str:
-        return "all at once, the old pods first"
-
-
-Update = Rolling | Recreate
+Update = RollingUpdate | Recreate
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +61,25 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class SetVersion:
-    """Change the version in a pool's template; the pool's own controller replaces the pods as `update` says."""
+    """Change the version in a pool's template; the pool's own controller replaces its pods as `update` says.
+
+    `min_ready` in place of the cluster's; the controller reports a rollout that made no progress for
+    `progress_deadline`.
+    """
 
     pool: Pool
     version: str
-    update: Update = Rolling()
+    update: Update = RollingUpdate()
+    min_ready: Seconds | None = None
+    progress_deadline: Seconds = 600.0
 
     def __str__(self) -> str:
-        return f"set {self.pool} to the {self.version} version ({self.update})"
+        match self.update:
+            case RollingUpdate(surge, unavailable):
+                how = f"in turn, at most {surge} more and {unavailable} fewer pods"
+            case Recreate():
+                how = "all old pods first"
+        return f"set {self.pool} to the {self.version} version ({how})"
 
 
 @dataclass(frozen=True, slots=True)

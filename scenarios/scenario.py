@@ -32,7 +32,7 @@ from scenarios.world import (
 CONTROL = "control"
 
 
-def _unknown(kind: str, known: Iterable[str]) -> str:
+def unknown(kind: str, known: Iterable[str]) -> str:
     """What is said about a name that the file does not define."""
     names = ", ".join(harmless(name) for name in known)
     return f"no {kind} has this name; " + (f"there is {names}" if names else "the file names none")
@@ -77,9 +77,9 @@ class Scenario(Model):
             strategy, place = written.strategy, ("strategies", name, written.kind)
             for index, guard in enumerate(strategy.guards):
                 if guard not in self.guards:
-                    problems.append(((*place, "guards", index), _unknown("guard", self.guards)))
+                    problems.append(((*place, "guards", index), unknown("guard", self.guards)))
             if strategy.via not in self.routers:
-                problems.append(((*place, "via"), _unknown("router", self.routers)))
+                problems.append(((*place, "via"), unknown("router", self.routers)))
         if problems:
             raise Misplaced(*problems)
         return self

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, create_model, model_validator
 
+from scenarios.errors import Misplaced
 from scenarios.plan import (
     CANDIDATE,
     STABLE,
@@ -21,8 +22,6 @@ from scenarios.plan import (
     Passed,
     Plan,
     Ready,
-    Recreate,
-    Rolling,
     Routed,
     Scale,
     SetRoute,
@@ -33,13 +32,11 @@ from scenarios.plan import (
     split,
     whole,
 )
+from scenarios.route import Unrealisable
 from scenarios.semantics.argo import canary_replicas
+from scenarios.semantics.deployment_spec import Recreate, RollingUpdate
 from scenarios.units import CountOrShare, Duration, Share, write_share
 from scenarios.world import KubeProxy, Model, Name, Router, Service, written
-
-
-class Unrealisable(ValueError):
-    """A strategy cannot be done in this world; the text says why and what could be done instead."""
 
 
 class Strategy(Model):
@@ -72,20 +69,20 @@ class _OneDeployment(Strategy):
     @model_validator(mode="after")
     def _guards_need_a_way_back(self) -> Self:
         if self.guards and self.rollback == "stay":
-            raise ValueError("guards: a failing guard needs a way back; say rollback: undo")
+            raise Misplaced((("guards",), "a failing guard needs a way back; say rollback: undo"))
         return self
 
-    def _plan(self, name: str, update: Update, service: Service) -> Plan:
+    def _plan(self, name: str, update: Update, service: Service, min_ready: float | None = None) -> Plan:
         undo = Stage(
             "undo",
-            do(SetVersion("main", STABLE, update)),
+            do(SetVersion("main", STABLE, update, min_ready, self.progress_deadline)),
             (Ready("main"),),
             given_up=(Overdue("main"),),
             on_deadline=OnDeadline.STAY,
         )
         stage = Stage(
             name,
-            do(SetVersion("main", CANDIDATE, update)),
+            do(SetVersion("main", CANDIDATE, update, min_ready, self.progress_deadline)),
             (Ready("main"), *self.passed()),
             self.guards,
             given_up=(Overdue("main"),),
@@ -99,7 +96,7 @@ class RecreateStrategy(_OneDeployment):
     """Stop every old pod, then start the new ones: an outage, and no two versions side by side."""
 
     def plan(self, service: Service, router: Router) -> Plan:
-        return self._plan("recreate", Recreate(self.progress_deadline), service)
+        return self._plan("recreate", Recreate(), service)
 
 
 class RollingStrategy(_OneDeployment):
@@ -112,14 +109,12 @@ class RollingStrategy(_OneDeployment):
     @model_validator(mode="after")
     def _can_move(self) -> Self:
         if self.max_surge in (0, "0%") and self.max_unavailable in (0, "0%"):
-            raise ValueError(
-                "max_surge and max_unavailable: at most one of them can be 0, or no pod could move"
-            )
+            raise Misplaced((("max_surge",), "max_surge and max_unavailable are both 0: no pod could move"))
         return self
 
     def plan(self, service: Service, router: Router) -> Plan:
-        update = Rolling(self.max_surge, self.max_unavailable, self.min_ready, self.progress_deadline)
-        return self._plan("rolling update", update, service)
+        update = RollingUpdate(self.max_surge, self.max_unavailable)
+        return self._plan("rolling update", update, service, self.min_ready)
 
 
 class BlueGreenStrategy(Strategy):
@@ -261,7 +256,9 @@ class CanaryStrategy(Strategy):
     @model_validator(mode="after")
     def _steps_grow(self) -> Self:
         if list(self.steps) != sorted(set(self.steps)) or self.steps[0] <= 0 or self.steps[-1] >= 1:
-            raise ValueError("steps: expected growing shares between 0% and 100%, such as [5%, 25%, 50%]")
+            raise Misplaced((("steps",), "expected growing shares between 0% and 100%: [5%, 25%, 50%]"))
+        if self.max_surge in (0, "0%") and self.max_unavailable in (0, "0%"):
+            raise Misplaced((("max_surge",), "max_surge and max_unavailable are both 0: no pod could move"))
         return self
 
     def plan(self, service: Service, router: Router) -> Plan:
@@ -292,7 +289,7 @@ class CanaryStrategy(Strategy):
 
     def _roll_main(self, n: int, ratio: bool) -> tuple[Stage, ...]:
         """The main pool becomes the candidate, then the canary pool goes."""
-        update = Rolling(self.max_surge, self.max_unavailable)
+        update = RollingUpdate(self.max_surge, self.max_unavailable)
         home = () if ratio else (SetRoute(USERS, whole("main")),)
         routed = () if ratio else (Routed(USERS),)
         main_back = Stage(
@@ -360,7 +357,7 @@ class _OneKey(Model):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if len(self.model_fields_set) != 1:
+        if len(self.model_fields_set) != 1 or self.strategy is None:
             raise ValueError("expected exactly one kind of strategy: " + ", ".join(KINDS))
         return self
 

@@ -1,0 +1,148 @@
+"""The Deployment controller of one pool, on its own events: sizes from `scenarios.semantics`, pods from here.
+
+It syncs a moment after anything changed, creates and deletes pods, and reports a rollout that stopped moving.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from scenarios.draws import Purpose, u
+from scenarios.plan import CANDIDATE, STABLE
+from scenarios.semantics.deployment import (
+    Deployment,
+    ReplicaSet,
+    Status,
+    has_timed_out,
+    is_complete,
+    is_progressing,
+    settle,
+    status,
+)
+from scenarios.semantics.deployment_status import COMPLETE
+from scenarios.semantics.replica_set import Phase, PodRank, deletion_order
+from sim.clock import SECOND, Clock, Order, nanoseconds
+from sim.pods import Pod
+
+REACTION = 20_000_000
+"""From a change to the sync it causes: informers and queue; the first batch is out within 50 ms."""
+
+VERSIONS = (STABLE, CANDIDATE)
+
+
+class PoolController:
+    """Keeps a pool at its Deployment; `create(pool, version)` makes a pod, `report` says that the phase changed."""
+
+    def __init__(
+        self,
+        pool: str,
+        deployment: Deployment,
+        seed: int,
+        clock: Clock,
+        create: Callable[[str, str], Pod],
+        report: Callable[[], None],
+    ) -> None:
+        self.pool, self.deployment, self.seed, self.clock = pool, deployment, seed, clock
+        self._create, self._report = create, report
+        self.replica_sets: tuple[ReplicaSet, ...] = ()
+        self.pods: list[Pod] = []
+        self.overdue = False
+        self._planned = False
+        self._progressed_at = clock.now
+        self._status = Status()
+
+    def start(self, pods: Iterable[Pod]) -> None:
+        """These pods, all of the template's version, were there before the trial."""
+        self.pods = list(pods)
+        n = self.deployment.replicas
+        self.replica_sets = (ReplicaSet(self.deployment.version, 0, spec=n, desired=n, max_replicas=n),)
+        self._refresh()
+        self._status = status(self.deployment, self.replica_sets)
+
+    def change(self, **wanted: object) -> None:
+        """Somebody changed the Deployment: replicas, version, strategy …; it starts to count progress anew."""
+        self.deployment = replace(self.deployment, **wanted)  # type: ignore[arg-type]
+        self._progressed_at, self.overdue = self.clock.now, False
+        self.poke()
+
+    def poke(self) -> None:
+        """Something changed: sync soon, once for all changes until then."""
+        if not self._planned:
+            self._planned = True
+            self.clock.after(REACTION, Order.CONTROLLER, self._sync)
+
+    def of(self, version: str) -> list[Pod]:
+        """The pods of a version, terminating ones left out."""
+        index = VERSIONS.index(version)
+        return [pod for pod in self.pods if pod.kit.index == index and not pod.terminating]
+
+    @property
+    def terminating(self) -> int:
+        """Pods on their way out."""
+        return sum(pod.terminating and not pod.gone for pod in self.pods)
+
+    def _sync(self) -> None:
+        self._planned = False
+        self.pods = [pod for pod in self.pods if not pod.gone]
+        self._refresh()
+        self.replica_sets = settle(self.deployment, self.replica_sets, old_pods_running=self._old_running())
+        for replica_set in self.replica_sets:
+            self._resize(replica_set)
+        self._refresh()
+        self._watch_progress()
+
+    def _refresh(self) -> None:
+        """Status fields from the pods as they are now."""
+        self.replica_sets = tuple(
+            replace(
+                rs,
+                created=len(pods := self.of(rs.version)),
+                ready=sum(pod.ready for pod in pods),
+                available=sum(pod.available_since is not None for pod in pods),
+            )
+            for rs in self.replica_sets
+        )
+
+    def _old_running(self) -> bool:
+        wanted = VERSIONS.index(self.deployment.version)
+        return any(pod.kit.index != wanted and not pod.gone for pod in self.pods)
+
+    def _resize(self, wanted: ReplicaSet) -> None:
+        pods = self.of(wanted.version)
+        for _ in range(wanted.spec - len(pods)):
+            self.pods.append(self._create(self.pool, wanted.version))
+        for pod in self._victims(pods)[: max(len(pods) - wanted.spec, 0)]:
+            pod.delete()
+
+    def _victims(self, pods: list[Pod]) -> list[Pod]:
+        ranks = {f"{u(self.seed, Purpose.DELETION, pod.number):.17f}": pod for pod in pods}
+        order = deletion_order((_rank(uid, pod) for uid, pod in ranks.items()), self.clock.seconds)
+        return [ranks[rank.uid] for rank in order]
+
+    def _watch_progress(self) -> None:
+        now = status(self.deployment, self.replica_sets)
+        if is_progressing(self._status, now):
+            self._progressed_at = self.clock.now
+        self._status = now
+        deadline = self.deployment.progress_deadline
+        since = (self.clock.now - self._progressed_at) / SECOND
+        complete = is_complete(self.deployment.replicas, now)
+        late = has_timed_out(deadline, since, COMPLETE if complete else "")
+        if late != self.overdue:
+            self.overdue = late
+            self._report()
+        if deadline is not None and not complete and not late:
+            # upstream looks again a second after the deadline
+            self.clock.at(
+                self._progressed_at + nanoseconds(deadline) + SECOND, Order.CONTROLLER, self.poke
+            )
+
+
+def _rank(uid: str, pod: Pod) -> PodRank:
+    return PodRank(
+        uid,
+        float(pod.created_at // SECOND),
+        None if pod.ready_since is None else float(pod.ready_since // SECOND),
+        assigned=pod.started,
+        phase=Phase.RUNNING if pod.starts else Phase.PENDING,
+        restarts=pod.restarts,
+    )

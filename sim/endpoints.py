@@ -1,0 +1,214 @@
+"""How a pod's readiness and a route reach the proxies that act on them: the EndpointSlice, its watchers' lag,
+kube-proxy's sync slot, ingress-nginx's rate limit and its workers' poll.
+
+A proxy believes what it last synced; the kernel sends requests by that belief. Time is in nanoseconds.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+
+import numpy as np
+
+from scenarios.draws import Purpose, u
+from scenarios.route import Lowered, most_backends
+from scenarios.semantics import ingress_nginx, kube_proxy
+from scenarios.world import IngressNginx, KubeProxy, Router, Time
+from sim.clock import Clock, Order, nanoseconds
+from sim.pods import Pod
+from sim.requests import Requests
+
+SLICE = 4_000_000
+"""From a pod's or Service's change to the EndpointSlice that shows it: 2.5 to 5 ms by the median."""
+
+
+class Serving(IntEnum):
+    """A pod's entry in the EndpointSlice."""
+
+    NOT_READY = 0
+    READY = 1
+    TERMINATING = 2
+    GONE = 3
+
+
+class Proxy(ABC):
+    """One data plane with a view of its own: what it has heard, and what it last put in force."""
+
+    def __init__(
+        self, index: int, clock: Clock, requests: Requests, backends: int, acknowledged: Callable[[int], None]
+    ) -> None:
+        self.index, self.clock, self.requests = index, clock, requests
+        self.backends, self.acknowledged = backends, acknowledged
+        self.pods: dict[Pod, Serving] = {}
+        self.route: Lowered | None = None
+        self.generation = 0
+        self.last_sync: int | None = None
+        self.planned = False
+
+    def hear(self, pod: Pod, entry: Serving) -> None:
+        """A pod's entry changed; whatever it is, it uses up a sync."""
+        if entry is Serving.GONE:
+            self.pods.pop(pod, None)
+        else:
+            self.pods[pod] = entry
+        self._plan()
+
+    def told(self, route: Lowered, generation: int) -> None:
+        """The route changed."""
+        self.route, self.generation = route, generation
+        self._plan()
+
+    def start(self, route: Lowered, pods: Iterable[Pod]) -> None:
+        """In force since before the trial began."""
+        self.route = route
+        self.pods = {pod: Serving.READY if pod.ready else Serving.NOT_READY for pod in pods}
+        self._put_in_force(self._endpoints(), route, 0)
+
+    def _plan(self) -> None:
+        if not self.planned:
+            self.planned = True
+            self.clock.at(self._next_sync(), Order.ENDPOINT, self._run)
+
+    def _run(self) -> None:
+        self.planned, self.last_sync = False, self.clock.now
+        self._sync()
+
+    @abstractmethod
+    def _next_sync(self) -> int:
+        """When a change heard now is worked on."""
+
+    @abstractmethod
+    def _sync(self) -> None:
+        """Put what was heard in force."""
+
+    def _endpoints(self) -> list[list[int]]:
+        """Kernel slots by backend, as the view has them."""
+        assert self.route is not None
+        return [self._slots(pools) for pools in self.route.backends]
+
+    def _slots(self, pools: tuple[str, ...]) -> list[int]:
+        return self._with(pools, Serving.READY)
+
+    def _with(self, pools: tuple[str, ...], entry: Serving) -> list[int]:
+        return [pod.slot for pod, now in self.pods.items() if now is entry and pod.pool in pools]
+
+    def _put_in_force(self, endpoints: list[list[int]], route: Lowered, generation: int) -> None:
+        spare = self.backends - len(route.weights)
+        self.requests.advance(self.clock.seconds)
+        for backend, slots in enumerate([*endpoints, *[[]] * spare]):
+            self.requests.rotate(self.index, backend, slots)
+        self.requests.weigh(self.index, [*route.weights, *[0.0] * spare])
+        self.acknowledged(generation)
+
+
+class KubeProxyNode(Proxy):
+    """One node's kube-proxy: at once after a quiet period, else a period after its last sync."""
+
+    def __init__(self, settings: KubeProxy, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self.period = nanoseconds(settings.min_sync_period)
+
+    def _next_sync(self) -> int:
+        if self.last_sync is None:
+            return self.clock.now
+        return int(kube_proxy.next_sync(self.clock.now, self.last_sync, self.period))
+
+    def _slots(self, pools: tuple[str, ...]) -> list[int]:
+        """Ready endpoints; where there is none, terminating ones that still serve (KEP-1669)."""
+        return self._with(pools, Serving.READY) or self._with(pools, Serving.TERMINATING)
+
+    def _sync(self) -> None:
+        assert self.route is not None
+        self._put_in_force(self._endpoints(), self.route, self.generation)
+
+
+class IngressController(Proxy):
+    """One ingress-nginx controller: a rate-limited queue, then a worker that polls for what was written."""
+
+    def __init__(self, settings: IngressNginx, phase: int, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self.period, self.poll, self.phase = nanoseconds(settings.sync_period), nanoseconds(settings.poll), phase
+
+    def _next_sync(self) -> int:
+        return ingress_nginx.next_sync(self.clock.now, self.last_sync, self.period)
+
+    def _sync(self) -> None:
+        assert self.route is not None
+        endpoints, route, generation = self._endpoints(), self.route, self.generation
+        found = ingress_nginx.next_poll(self.clock.now, self.phase, self.poll)
+        self.clock.at(found, Order.ENDPOINT, lambda: self._put_in_force(endpoints, route, generation))
+
+
+class Endpoints:
+    """The EndpointSlices of the service and everyone who watches them."""
+
+    def __init__(
+        self,
+        router: Router,
+        nodes: int,
+        lag: Time,
+        seed: int,
+        clock: Clock,
+        requests: Requests,
+        acknowledged: Callable[[], None],
+    ) -> None:
+        self.clock, self.seed = clock, seed
+        self.lag = lag.distribution()
+        self.generation = 0
+        self.in_force = [0] * proxies(router, nodes)
+        self.last_heard = [clock.now] * proxies(router, nodes)
+        self._acknowledged = acknowledged
+        self.proxies = [
+            self._proxy(router, index, clock, requests) for index in range(proxies(router, nodes))
+        ]
+
+    def _proxy(self, router: Router, index: int, clock: Clock, requests: Requests) -> Proxy:
+        def acknowledged(generation: int) -> None:
+            self._in_force(index, generation)
+
+        if isinstance(router, KubeProxy):
+            return KubeProxyNode(router, index, clock, requests, 1, acknowledged)
+        phase = int(u(self.seed, Purpose.ROUTER, index) * nanoseconds(router.poll))
+        return IngressController(router, phase, index, clock, requests, most_backends(router), acknowledged)
+
+    def _in_force(self, index: int, generation: int) -> None:
+        if generation != self.in_force[index]:
+            self.in_force[index] = generation
+            if self.settled:
+                self._acknowledged()
+
+    @property
+    def settled(self) -> bool:
+        """Whether every proxy has the latest route in force."""
+        return all(generation == self.generation for generation in self.in_force)
+
+    def start(self, route: Lowered, pods: Iterable[Pod]) -> None:
+        """The route and the pods as they were before the trial."""
+        pods = list(pods)
+        for proxy in self.proxies:
+            proxy.start(route, pods)
+
+    def pod(self, pod: Pod, entry: Serving) -> None:
+        """A pod's entry changed: each watcher hears of it in its own time."""
+        for proxy in self.proxies:
+            self._tell(proxy, (pod.number, entry), lambda proxy=proxy: proxy.hear(pod, entry))  # type: ignore[misc]
+
+    def set_route(self, route: Lowered) -> None:
+        """The Service's selector or the Ingress changed."""
+        self.generation += 1
+        generation = self.generation
+        for proxy in self.proxies:
+            self._tell(proxy, (-generation,), lambda proxy=proxy: proxy.told(route, generation))  # type: ignore[misc]
+
+    def _tell(self, proxy: Proxy, about: tuple[int, ...], call: Callable[[], None]) -> None:
+        share = np.float64(u(self.seed, Purpose.ENDPOINTS, proxy.index, *about))
+        lag = nanoseconds(float(self.lag.quantile(share)))
+        # a watch is a stream: nothing in it overtakes what came before
+        when = max(self.clock.now + SLICE + lag, self.last_heard[proxy.index])
+        self.last_heard[proxy.index] = when
+        self.clock.at(when, Order.ENDPOINT, call)
+
+
+def proxies(router: Router, nodes: int) -> int:
+    """How many views of its own this router has in a cluster of so many nodes."""
+    return nodes if isinstance(router, KubeProxy) else router.controllers

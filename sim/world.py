@@ -1,0 +1,372 @@
+"""A trial's simulated world: pools of pods behind a router, requests in the kernel, and the release that sees it.
+
+It obeys: actions become changes after the API's delay, and what comes of them is told by pods and controllers.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from scenarios.draws import Purpose, u
+from scenarios.observe import Observation, PoolSeen, window
+from scenarios.plan import CANDIDATE, STABLE, ByReplicas, Plan, Route, Scale, SetRoute, SetVersion
+from scenarios.record import ARM, PodEvent, Record, RouteChange, Trial, Truth
+from scenarios.record import Pods as PodHistory
+from scenarios.release import Asked, drive
+from scenarios.route import Unrealisable, lower, most_backends
+from scenarios.scenario import Scenario
+from scenarios.semantics.deployment import Deployment, RollingUpdate
+from scenarios.tally import Grid, Status
+from scenarios.world import Router
+from sim.clock import SECOND, Clock, Order, nanoseconds, on_grid
+from sim.controllers import PoolController
+from sim.endpoints import Endpoints, Serving, proxies
+from sim.pods import Kit, Pod
+from sim.requests import Requests
+
+WARM = 3600 * SECOND
+"""Pods that serve before the trial have been listening for an hour."""
+
+
+def grid_of(scenario: Scenario) -> Grid:
+    """The counted seconds; histogram steps divide scrapes and windows, and are at most about 600."""
+    horizon, settle = int(scenario.clock.horizon), int(scenario.clock.settle)
+    common = math.gcd(settle, int(scenario.observe.every), *(int(g.window) for g in scenario.guards.values()))
+    wanted = horizon / 600
+    step = next((d for d in range(1, common + 1) if common % d == 0 and d >= wanted), common)
+    return Grid(-settle, horizon, math.ceil(scenario.traffic.client.timeout) + 1, step)
+
+
+def simulate(trial: Trial, *, every_tick: bool = False) -> Record:
+    """Run one trial. Same trial, same record; `every_tick` steps the release at ticks that change nothing too.
+
+    Raises Unrealisable where this world cannot do the strategy.
+    """
+    world = World(trial, every_tick=every_tick)
+    return world.arm() if trial.strategy == ARM else world.release(trial.scenario.plan(trial.strategy))
+
+
+class World:
+    """Everything of one trial; `look` and `ask` are the release's port to it."""
+
+    def __init__(self, trial: Trial, *, every_tick: bool = False) -> None:
+        scenario = trial.scenario
+        self.trial, self.scenario, self.every_tick = trial, scenario, every_tick
+        self.grid = grid_of(scenario)
+        self.horizon, self.tick = self.grid.horizon * SECOND, nanoseconds(scenario.clock.tick)
+        self.clock = Clock(self.grid.start * SECOND)
+        self.router = self._router()
+        self.kits = {v: self._kit(v) for v in (STABLE, CANDIDATE)}
+        self.requests = self._requests()
+        self.endpoints = self._endpoints()
+        self.pools: dict[str, PoolController] = {}
+        self.pods: list[Pod] = []
+        self.ordinals = {STABLE: 0, CANDIDATE: 0}
+        self.waiting: list[Pod] = []
+        self.existing = 0
+        self.history: list[tuple[int, int, int]] = []
+        self.routes: list[RouteChange] = []
+        self.pool_names: list[str] = []
+        self.noticed_at: int | None = None
+        self.done: set[str] = set()
+        self.refused: dict[str, str] = {}
+        self.guards = {name: scenario.guards[name] for name in self._guard_names()}
+        self.windows: dict[str, Mapping[str, object]] = {}
+        self.fresh: dict[str, object] = {}
+
+    # --- what a trial is -------------------------------------------------------------------------
+
+    def arm(self) -> Record:
+        """A control arm: one version everywhere, from before the trial on, and no release."""
+        version = STABLE if self.trial.candidate is None else CANDIDATE
+        self._start((("main", self.scenario.service.replicas),), ByReplicas(("main",)), version)
+        return Record(self.trial, self._finish())
+
+    def release(self, plan: Plan) -> Record:
+        """The strategy's plan, driven to its end or to the horizon."""
+        self._start(plan.start, plan.route, STABLE)
+        self.clock.at(0, Order.TICK, _nothing)
+        self.clock.run(0)
+        if self.guards:
+            self._scrape(0)
+        self.notice()
+        observed, decisions = drive(plan, self.guards, self.look, self.ask)
+        self.guards = {}
+        truth = self._finish()
+        asked = tuple((t, a.id, a.action) for t, a in decisions.asked)
+        return Record(self.trial, truth, observed, asked, decisions.events, decisions.outcome)
+
+    # --- the release's port ----------------------------------------------------------------------
+
+    def look(self, wake: float | None) -> Observation | None:
+        """Go on until something may have changed, at the latest at the tick after `wake`; None at the horizon."""
+        limit = self.horizon if wake is None else min(on_grid(wake, self.tick), self.horizon)
+        if self.every_tick:
+            limit = min(limit, (self.clock.now // self.tick + 1) * self.tick)
+        self.clock.at(limit, Order.TICK, _nothing)
+        while True:
+            upcoming = self.clock.upcoming()
+            if upcoming > (limit if self.noticed_at is None else self.noticed_at):
+                break
+            self.clock.step()
+        self.noticed_at = None
+        return self._observation() if self.clock.now < self.horizon else None
+
+    def ask(self, asked: Asked) -> None:
+        """Send an action to the API server; it is done a moment later."""
+        share = np.float64(u(self.trial.seed, Purpose.API, *asked.id.encode()))
+        delay = nanoseconds(float(self.scenario.cluster.delays.api.distribution().quantile(share)))
+        self.clock.after(delay, Order.CONTROLLER, lambda: self._do(asked))
+
+    def notice(self) -> None:
+        """Something changed that the release may act on."""
+        self.noticed_at = self.clock.now
+
+    def _observation(self) -> Observation:
+        windows, self.fresh = self.fresh, {}
+        return Observation(
+            self.clock.seconds,
+            {name: self._pool_seen(pool) for name, pool in self.pools.items()},
+            self.endpoints.settled,
+            frozenset(self.done),
+            dict(self.refused),
+            windows,  # type: ignore[arg-type]
+        )
+
+    def _pool_seen(self, pool: PoolController) -> PoolSeen:
+        counts = {}
+        for version in (STABLE, CANDIDATE):
+            if pods := pool.of(version):
+                ready = sum(pod.ready for pod in pods)
+                counts[version] = (len(pods), ready, sum(pod.available_since is not None for pod in pods))
+        wanted = pool.deployment
+        return PoolSeen(wanted.replicas, wanted.version, counts, pool.terminating, pool.overdue)
+
+    def _do(self, asked: Asked) -> None:
+        match asked.action:
+            case Scale(pool, pods):
+                self._pool(pool).change(replicas=pods)
+            case SetVersion() as action:
+                self._set_version(action)
+            case SetRoute(_, route):
+                self._set_route(route)
+        self.done.add(asked.id)
+        self.notice()
+
+    def _set_version(self, action: SetVersion) -> None:
+        min_ready = self._min_ready(action.version) if action.min_ready is None else action.min_ready
+        self._pool(action.pool).change(
+            version=action.version,
+            strategy=action.update,
+            min_ready=float(min_ready),
+            progress_deadline=float(action.progress_deadline),
+        )
+
+    def _set_route(self, route: Route) -> None:
+        self.routes.append(RouteChange(self.clock.seconds, route, None))
+        self.endpoints.set_route(lower(route, self.router))
+
+    # --- what pods tell --------------------------------------------------------------------------
+
+    def happened(self, pod: Pod, event: PodEvent) -> None:
+        """Keep it for the record."""
+        self.history.append((self.clock.now, pod.number, event))
+
+    def address_appeared(self, pod: Pod) -> None:
+        """An entry that is not ready: no traffic, but a change that proxies sync."""
+        self.endpoints.pod(pod, Serving.NOT_READY)
+
+    def changed(self, pod: Pod) -> None:
+        """Readiness turned, or the pod is going or gone: tell proxies, its controller and the release."""
+        if pod.gone:
+            self._room_again()
+            entry = Serving.GONE
+        elif pod.terminating:
+            entry = Serving.TERMINATING if pod.ready_since is not None else Serving.NOT_READY
+        else:
+            entry = Serving.READY if pod.ready else Serving.NOT_READY
+            if pod.ready:
+                self._await_availability(pod)
+        self.endpoints.pod(pod, entry)
+        self.pools[pod.pool].poke()
+        self.notice()
+
+    def _await_availability(self, pod: Pod) -> None:
+        min_ready = nanoseconds(self.pools[pod.pool].deployment.min_ready)
+        since = pod.ready_since
+        if min_ready == 0:
+            pod.available_since = since
+            return
+
+        def available() -> None:
+            if pod.ready and pod.ready_since == since:
+                pod.available_since = self.clock.now
+                self.pools[pod.pool].poke()
+                self.notice()
+
+        # available once it has been ready for longer than min_ready, to the nanosecond
+        self.clock.after(min_ready + 1, Order.POD, available)
+
+    # --- pods and room ---------------------------------------------------------------------------
+
+    def create(self, pool: str, version: str) -> Pod:
+        """A new pod; it starts when the cluster has room for it."""
+        pod = self._new_pod(pool, version)
+        self.waiting.append(pod)
+        self._start_waiting()
+        return pod
+
+    def _new_pod(self, pool: str, version: str) -> Pod:
+        ordinal = self.ordinals[version]
+        self.ordinals[version] += 1
+        pod = Pod(pool, self.kits[version], len(self.pods), ordinal, self.clock, self.requests, self)
+        self.pods.append(pod)
+        return pod
+
+    def _start_waiting(self) -> None:
+        spare = self.scenario.cluster.spare_pods
+        room = math.inf if spare is None else self.scenario.service.replicas + spare
+        self.waiting = [pod for pod in self.waiting if not pod.terminating]
+        while self.waiting and self.existing < room:
+            self.existing += 1
+            self.waiting.pop(0).start()
+
+    def _room_again(self) -> None:
+        self.existing = sum(pod.started and not pod.gone for pod in self.pods)
+        self._start_waiting()
+
+    def _pool(self, name: str) -> PoolController:
+        if name not in self.pools:
+            self._add_pool(name, Deployment(STABLE, 0, RollingUpdate()))
+        return self.pools[name]
+
+    def _add_pool(self, name: str, deployment: Deployment) -> PoolController:
+        self.pool_names.append(name)
+        self.pools[name] = PoolController(
+            name, deployment, self.trial.seed, self.clock, self.create, self.notice
+        )
+        return self.pools[name]
+
+    # --- scrapes ---------------------------------------------------------------------------------
+
+    def _scrape(self, taken_at: int) -> None:
+        """Have the window that ends at `taken_at` seconds seen when its delay has passed, and plan the next."""
+        seen_at = taken_at * SECOND + nanoseconds(self.scenario.observe.delay)
+        self.clock.at(seen_at, Order.SCRAPE, lambda: self._publish(taken_at))
+
+    def _publish(self, taken_at: int) -> None:
+        if not self.guards:
+            return
+        self.requests.advance(self.clock.seconds)
+        vantage = self.scenario.observe.vantage
+        self.fresh = {
+            name: window(self.requests.tally, guard, vantage, taken_at) for name, guard in self.guards.items()
+        }
+        self.notice()
+        self._scrape(taken_at + int(self.scenario.observe.every))
+
+    # --- beginning and end -----------------------------------------------------------------------
+
+    def _start(self, pools: tuple[tuple[str, int], ...], route: Route, version: str) -> None:
+        for name, replicas in pools:
+            deployment = Deployment(version, replicas, min_ready=self._min_ready(version))
+            controller = self._add_pool(name, deployment)
+            pods = [self._new_pod(name, version) for _ in range(replicas)]
+            controller.start(pods)
+            for pod in pods:
+                self.existing += 1
+                pod.settle_in(self.clock.now - WARM)
+                pod.available_since = pod.ready_since
+            controller.start(pods)
+        self.routes.append(RouteChange(self.clock.seconds, route, self.clock.seconds))
+        self.endpoints.start(lower(route, self.router), self.pods)
+
+    def _finish(self) -> Truth:
+        self.clock.run(self.horizon - 1)
+        tally = self.requests.finish()
+        history = sorted(self.history, key=lambda event: event[0])
+        time, pod, kind = (np.array(column) for column in zip(*history, strict=True))
+        index = {name: place for place, name in enumerate(self.pool_names)}
+        pods = PodHistory(
+            tuple(self.pool_names),
+            np.array([index[pod.pool] for pod in self.pods], np.int32),
+            np.array([pod.kit.index for pod in self.pods], np.int32),
+            time.astype(np.int64),
+            pod.astype(np.int32),
+            kind.astype(np.int32),
+        )
+        return Truth(tally, pods, tuple(self.routes))
+
+    def _route_in_force(self) -> None:
+        if self.routes and self.routes[-1].in_force is None:
+            self.routes[-1] = replace(self.routes[-1], in_force=self.clock.seconds)
+        self.notice()
+
+    # --- what the scenario says ------------------------------------------------------------------
+
+    def _router(self) -> Router:
+        scenario, strategy = self.scenario, self.trial.strategy
+        if strategy == ARM:
+            return next(iter(scenario.routers.values()))
+        return scenario.routers[scenario.strategies[strategy].strategy.via]
+
+    def _guard_names(self) -> tuple[str, ...]:
+        if self.trial.strategy == ARM:
+            return ()
+        return self.scenario.strategies[self.trial.strategy].strategy.guards
+
+    def _kit(self, version: str) -> Kit:
+        runs = self.scenario.version(version, self.trial.candidate or next(iter(self.scenario.variants)))
+        index = 0 if version == STABLE else 1
+        delays = self.scenario.cluster.delays
+        return Kit(self.trial.seed, index, runs, self.scenario.pods(runs), delays)
+
+    def _min_ready(self, version: str) -> float:
+        return float(self.kits[version].settings.min_ready)
+
+    def _requests(self) -> Requests:
+        traffic, service = self.scenario.traffic, self.scenario.service
+        stable, candidate = (self.kits[v].version for v in (STABLE, CANDIDATE))
+        nginx = self.router.kind == "ingress-nginx"
+        return Requests(
+            self.trial.seed,
+            float(traffic.rate.constant),
+            traffic.users.count,
+            traffic.users.activity,
+            self.grid,
+            service.slots,
+            service.queue,
+            float(traffic.client.timeout),
+            (stable.service_time.distribution(), candidate.service_time.distribution()),
+            tuple(
+                (float(v.warm_up.slower), float(v.warm_up.lasting)) if v.warm_up else None
+                for v in (stable, candidate)
+            ),  # type: ignore[arg-type]
+            (stable.share_failing("users"), candidate.share_failing("users")),
+            balance="round_robin" if nginx else "random",
+            backends=most_backends(self.router),
+            proxies=proxies(self.router, self.scenario.cluster.nodes),
+            tries=3 if nginx else 1,
+            empty=Status.UNAVAILABLE if nginx else Status.REFUSED,
+        )
+
+    def _endpoints(self) -> Endpoints:
+        cluster = self.scenario.cluster
+        return Endpoints(
+            self.router,
+            cluster.nodes,
+            cluster.delays.endpoints,
+            self.trial.seed,
+            self.clock,
+            self.requests,
+            self._route_in_force,
+        )
+
+
+def _nothing() -> None:
+    """A tick at which only time has passed."""
+
+
+__all__ = ["Unrealisable", "World", "grid_of", "simulate"]
