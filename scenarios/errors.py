@@ -46,6 +46,8 @@ class Misplaced(ValueError):
 
 def shown(value: object) -> str:
     """A value as messages show it: quoted if text, control characters escaped, at most 60 characters."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
     text = repr(value) if isinstance(value, str) else harmless(str(value))
     quote = text[:1] if isinstance(value, str) else ""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]}…{quote}"

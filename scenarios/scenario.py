@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
 
-from scenarios.errors import Misplaced, harmless
+from scenarios.errors import Misplaced, harmless, shown
 from scenarios.plan import CANDIDATE, STABLE, Plan, SetRoute
 from scenarios.route import Unrealisable, lower
 from scenarios.strategy import Written
@@ -32,10 +32,10 @@ from scenarios.world import (
 CONTROL = "control"
 
 
-def unknown(kind: str, known: Iterable[str]) -> str:
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """What is said about a name that the file does not define."""
-    names = ", ".join(harmless(name) for name in known)
-    return f"no {kind} has this name; " + (f"there is {names}" if names else "the file names none")
+    names = ", ".join(harmless(other) for other in known)
+    return f"no {kind} is called {shown(name)}; " + (f"there is {names}" if names else "the file names none")
 
 
 def _kube_proxy() -> dict[str, Router]:
@@ -77,9 +77,9 @@ class Scenario(Model):
             strategy, place = written.strategy, ("strategies", name, written.kind)
             for index, guard in enumerate(strategy.guards):
                 if guard not in self.guards:
-                    problems.append(((*place, "guards", index), unknown("guard", self.guards)))
+                    problems.append(((*place, "guards", index), unknown("guard", guard, self.guards)))
             if strategy.via not in self.routers:
-                problems.append(((*place, "via"), unknown("router", self.routers)))
+                problems.append(((*place, "via"), unknown("router", strategy.via, self.routers)))
         if problems:
             raise Misplaced(*problems)
         return self
