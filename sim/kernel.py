@@ -1,21 +1,23 @@
-"""The request engine: one compiled loop over the arrivals between two control events. Long, because it is one loop.
+"""The request engine: a compiled loop over the arrivals between two control events. Long, because it is one loop.
 
-It never allocates, reads a clock or knows a controller. All state is in arrays that the caller owns (`sim.requests`),
-grouped in the tuples below; times are seconds as float64. A *slot* is a pod's place in these arrays; the servers that
-work in it in parallel are its *lanes*.
+It never allocates, reads a clock or knows a controller. All state is in arrays that the caller owns
+(`sim.requests`), grouped in the tuples below; times are seconds as float64. A *slot* is a pod's place in these
+arrays; the servers that work in it in parallel are its *lanes*.
 
 Nothing here is an event. First come, first served on c lanes with one timeout makes start, end and outcome of a
-request known when it arrives, so it is booked then, in the second in which its outcome will happen. What can still
-change that is the death of its pod: the pod's *bag* keeps what is not over yet, and `kill` books it anew.
+request known when it arrives, so it is booked then, in the second in which its outcome will happen. What can
+still change that is the death of its pod: the pod's *bag* keeps what is not over yet, and `kill` books it anew.
 
-Why it is written as it is (each measured, see `benchmarks/engine.py --profile`):
+Why it is written as it is (measured with `benchmarks/engine.py --profile`):
 - Draws, requests and users are three passes over blocks that stay in the cache.
-- Those who wait in a pod leave it in the order they came (a start time and a deadline both only grow), so the waiting
-  room is a ring of leaving times, not a heap.
-- Outstanding work is counted anew by comparing the lanes' free times with t, vectorised over contiguous slots. Keep
-  that loop free of branches and calls; it is half as fast as soon as LLVM cannot vectorise it.
-- Numba's cache goes stale when a compiled function of another file changes and misses when a closure holds one. So
-  everything compiled is in this file, at module level, and the factory's closure holds one small int.
+- Those who wait in a pod leave it in the order they came (a start time and a deadline both only grow), so the
+  waiting room is a ring of leaving times, not a heap.
+- Outstanding work is counted anew by comparing the lanes' free times with t, vectorised over contiguous slots.
+  Keep that loop free of branches and calls; it takes twice as long once LLVM cannot vectorise it.
+- Compiled functions get the addresses of the arrays: 60 arrays as arguments cost 17 µs per call, and as Numba
+  arrays in the loop they cost a reference count and a sign check per access. Indices are computed by hand.
+- Numba's cache goes stale when a compiled function of another file changes, and misses when a closure holds one.
+  So everything compiled is in this file, at module level, and the factory's closure holds one small int.
   Constants of `scenarios` are repeated here; a test compares them.
 """
 
@@ -25,22 +27,27 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 BLOCK = 1024  # requests per pass
 SLACK = 16  # unused slots at the end of the arrays, so that the vectorised loop may run over
 CELLS = 4096
+NODES = 2 * (CELLS + 1)
 MANTISSA, LOW, BUCKETS = 6, -12, 1280
 OK, ERROR, TIMEOUT, REJECTED, RESET, REFUSED = 0, 1, 2, 3, 4, 5
-NOBODY = 2
+VERSIONS, STATUSES, NOBODY = 3, 7, 2
 MET, HARMED, LAST_CANDIDATE, ONE_REQUEST, MOST_REQUESTS = 3, 4, 8, 256, 0xFFFFFF00
 SERVING, REFUSING, SILENT = 0, 1, 2  # modes of a pod
 RANDOM, ROUND_ROBIN, LEAST_OUTSTANDING = 0, 1, 2
 DONE, RINGS_FULL, FAILURES_FULL, TRACE_FULL = 0, 1, 2, 3  # what `advance` returns
 RANK_BITS = 20
 ABSENT = 1 << 50  # the rank of a slot that is not in rotation
-ARRIVAL, DEMAND, CHOICE, USER, BUG = 0, 1, 2, 3, 4  # rows of Draws.streams
+ARRIVAL, DEMAND, CHOICE, USER, BUG = 0, 2, 4, 6, 8  # where the key stands in Draws.streams; the step is next
 USER_BITS = 25  # of an entry in a bag: user, then 11 bits of bucket, 3 of status, 1 whether users are counted
+BUCKET_BITS, STATUS_BITS = 11, 3
+GOLDEN = 0xBF58476D1CE4E5B9  # parts the words of retries
 
 Array = NDArray[Any]
 
@@ -49,6 +56,10 @@ class Pods(NamedTuple):
     """The pods, a column per slot."""
 
     free: Array  # f8[lanes rounded up to 4, slots]: when each lane is free; −inf in lanes that do not exist
+    ring: Array  # f8[slots, a power of two]: when each of the waiting leaves
+    bag_end: Array  # f8[slots, n]: when a request ends
+    bag_code: Array  # i8[slots, n]: its user and how it was booked
+    bag_row: Array  # i8[slots, n]: its row in the trace; empty without one
     since: Array  # f8[slots]: when the process began to listen
     error: Array  # f8[slots]: share of its answers that are errors
     leave: Array  # f8[slots]: when the first of the waiting leaves the waiting room; inf if nobody waits
@@ -56,11 +67,7 @@ class Pods(NamedTuple):
     mode: Array  # i8[slots]
     waiting: Array  # i8[slots]: how many wait, as of the last arrival that looked
     head: Array  # i8[slots]: where the ring begins
-    ring: Array  # f8[slots, a power of two]: when each of the waiting leaves
     pending: Array  # i8[slots]: entries of the bag
-    bag_end: Array  # f8[slots, n]: when a request ends
-    bag_code: Array  # u8[slots, n]: its user and how it was booked
-    bag_row: Array  # i8[slots, n]: its row in the trace; empty without one
 
 
 class Routes(NamedTuple):
@@ -79,7 +86,7 @@ class Draws(NamedTuple):
     """What is drawn from."""
 
     streams: Array  # u8[5, 2]: key and step
-    tables: Array  # f8[3, 8194]: gap, service time of stable, of candidate
+    tables: Array  # f8[3, NODES]: gap, service time of stable, of candidate
     accept: Array  # f4[users] or empty: Walker's table of users
     alias: Array  # i4[users] or empty
     borders: Array  # f8[n]: due time of the first request of block −k, k = 0 …
@@ -90,10 +97,10 @@ class Block(NamedTuple):
 
     due: Array  # f8[BLOCK]
     demand: Array  # u8[BLOCK]: words
-    choice: Array  # u8[BLOCK]
-    pick: Array  # i8[BLOCK]: 24 bits
+    choice: Array  # u8[BLOCK]: words
+    pick: Array  # i4[BLOCK]: 24 bits
     user: Array  # i4[BLOCK]
-    reached: Array  # u1[BLOCK]: the version, for the pass over users
+    reached: Array  # u4[BLOCK]: the version, for the pass over users
 
 
 class Books(NamedTuple):
@@ -123,20 +130,81 @@ class Trace(NamedTuple):
 class Clock(NamedTuple):
     """Where the kernel is."""
 
-    place: Array  # i8[7]: block, cursor in it, filled, first free failure, seconds settled, requests so far, and how
-    #                many more failures fit
-    time: (
-        Array  # f8[2]: due time of the last request of the last block, earliest leaving time of any who wait
-    )
+    block: Array  # i8[3]: number of the block, cursor in it, how much of it is filled
+    count: Array  # i8[4]: requests so far, seconds settled, first free failure, how many are free
+    time: Array  # f8[2]: due time of the last one drawn, and when the first of all who wait leaves
 
 
 class Settings(NamedTuple):
     """What never changes in a trial."""
 
-    reals: (
-        Array  # f8[9]: start, horizon, timeout, (slower − 1) and lasting of both versions, bug share of both
-    )
+    reals: Array  # f8[9]: start, horizon, timeout; per version slower − 1, lasting; bug share per version
     whole: Array  # i8[9]: lanes, queue, proxies, backends, tries, policy, status if empty, fallback, tracing
+
+
+class State(NamedTuple):
+    """All of it."""
+
+    pods: Pods
+    routes: Routes
+    draws: Draws
+    block: Block
+    books: Books
+    trace: Trace
+    clock: Clock
+    settings: Settings
+
+
+FREE, RING, BAG, ACCEPT, USERS, FAILED, TIMES = 0, 1, 2, 22, 38, 40, 43  # rows of `references` whose shape is used
+
+
+def references(state: State) -> Array:
+    """i8[arrays, 4]: address and shape of each array, in order. Whoever holds it must hold the arrays as well."""
+    arrays = [array for group in state for array in group]
+    table = np.ones((len(arrays), 4), np.int64)
+    for row, array in zip(table, arrays, strict=True):
+        if not (array.flags.c_contiguous and array.flags.aligned):
+            raise ValueError("the kernel needs contiguous arrays")
+        row[0], row[1 : 1 + array.ndim] = array.ctypes.data, array.shape
+    return table
+
+
+def _pointer(element: Any) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def pointer(typing_context: Any, address: Any) -> Any:
+        """The address as a pointer to elements of one type."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(element)(types.int64), generate
+
+    return pointer
+
+
+_f8, _f4 = _pointer(types.float64), _pointer(types.float32)
+_i8, _i4 = _pointer(types.int64), _pointer(types.int32)
+_u8, _u4 = _pointer(types.uint64), _pointer(types.uint32)
+
+
+@numba.njit(cache=True, nogil=True)
+def opened(refs):  # type: ignore[no-untyped-def]
+    """The state again, as pointers, in the order of `references`; a test compares the types."""
+    a = refs[:, 0]
+    pods = Pods(
+        _f8(a[0]), _f8(a[1]), _f8(a[2]), _i8(a[3]), _i8(a[4]), _f8(a[5]), _f8(a[6]), _f8(a[7]), _i8(a[8]),
+        _i8(a[9]), _i8(a[10]), _i8(a[11]), _i8(a[12]),
+    )  # fmt: skip
+    routes = Routes(_i4(a[13]), _i8(a[14]), _i8(a[15]), _f8(a[16]), _i8(a[17]), _i8(a[18]), _i8(a[19]))
+    draws = Draws(_u8(a[20]), _f8(a[21]), _f4(a[22]), _i4(a[23]), _f8(a[24]))
+    block = Block(_f8(a[25]), _u8(a[26]), _u8(a[27]), _i4(a[28]), _i4(a[29]), _u4(a[30]))
+    books = Books(
+        _i8(a[31]), _i4(a[32]), _u4(a[33]), _i8(a[34]), _i8(a[35]), _i8(a[36]), _i8(a[37]), _u4(a[38]),
+        _i8(a[39]), _i4(a[40]), _i4(a[41]), _i4(a[42]),
+    )  # fmt: skip
+    trace = Trace(_f8(a[43]), _i4(a[44]))
+    clock = Clock(_i8(a[45]), _i8(a[46]), _f8(a[47]))
+    return State(pods, routes, draws, block, books, trace, clock, Settings(_f8(a[48]), _i8(a[49])))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -147,10 +215,16 @@ def mix(z):  # type: ignore[no-untyped-def]
     return z ^ (z >> np.uint64(31))
 
 
+@numba.njit(cache=True, nogil=True)
+def share_of(word):  # type: ignore[no-untyped-def]
+    """A word's top 53 bits as a number in [0, 1)."""
+    return np.float64(np.int64(word >> np.uint64(11))) * 2.0**-53
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def quantile(nodes, word):  # type: ignore[no-untyped-def]
-    """The value of a table at a word's top 53 bits."""
-    x = np.float64(word >> np.uint64(11)) * 2.0**-53 * CELLS
+def quantile(nodes, at, word):  # type: ignore[no-untyped-def]
+    """The value of the table that begins at nodes[at], at a word's top 53 bits."""
+    x = share_of(word) * CELLS
     cell = np.int64(x)
     part = x - cell
     if cell == CELLS - 1:
@@ -158,160 +232,205 @@ def quantile(nodes, word):  # type: ignore[no-untyped-def]
         cell = np.int64(x)
         part = x - cell
         cell += CELLS + 1
+    cell += at
     return nodes[cell] + part * (nodes[cell + 1] - nodes[cell])
 
 
 @numba.njit(cache=True, nogil=True)
-def bucket(latency):  # type: ignore[no-untyped-def]
-    """The histogram bucket; `Requests` sees to it that no latency is too long for one."""
-    return max((np.float64(latency).view(np.int64) >> (52 - MANTISSA)) - ((1023 + LOW) << MANTISSA), 0)
+def words(stream, draws, first, to):  # type: ignore[no-untyped-def]
+    """The words of requests first … first + BLOCK − 1."""
+    key, step = draws.streams[stream], draws.streams[stream + 1]
+    for k in range(BLOCK):
+        to[k] = mix(key + np.uint64(first + k) * step)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def fill(number, draws, block, clock, users):  # type: ignore[no-untyped-def]
-    """Draw block `number`, requests [number · BLOCK, (number + 1) · BLOCK). Blocks below 0 are summed backwards."""
+def fill(refs):  # type: ignore[no-untyped-def]
+    """Draw the block of the clock's number: requests number · BLOCK on. Blocks below 0 are summed backwards."""
+    _, _, draws, block, _, _, clock, _ = opened(refs)
+    users, zipf = refs[USERS, 1], refs[ACCEPT, 1] > 0
     due, demand, choice, pick, user = block.due, block.demand, block.choice, block.pick, block.user
+    number = clock.block[0]
     first = number * BLOCK
-    key, step = draws.streams[ARRIVAL, 0], draws.streams[ARRIVAL, 1]
-    for k in range(BLOCK):
-        demand[k] = mix(key + np.uint64(first + k) * step)
-    nodes = draws.tables[0]
+    words(ARRIVAL, draws, first, demand)
     if number >= 0:
         t = clock.time[0]
         for k in range(BLOCK):
-            t += quantile(nodes, demand[k])
+            t += quantile(draws.tables, 0, demand[k])
             due[k] = t
         clock.time[0] = t
     else:
         t = draws.borders[-number - 1]
         for k in range(BLOCK - 1, -1, -1):
-            t -= quantile(nodes, demand[k])
+            t -= quantile(draws.tables, 0, demand[k])
             due[k] = t
-    key, step = draws.streams[DEMAND, 0], draws.streams[DEMAND, 1]
+    words(USER, draws, first, demand)
     for k in range(BLOCK):
-        demand[k] = mix(key + np.uint64(first + k) * step)
-    key, step = draws.streams[CHOICE, 0], draws.streams[CHOICE, 1]
-    for k in range(BLOCK):
-        choice[k] = mix(key + np.uint64(first + k) * step)
-    key, step = draws.streams[USER, 0], draws.streams[USER, 1]
-    if draws.accept.size == 0:
+        pick[k] = np.int32(demand[k] & np.uint64(0xFFFFFF))
+        user[k] = np.int32(np.float64(np.int64(demand[k] >> np.uint64(24))) * 2.0**-40 * users)
+    if zipf:
         for k in range(BLOCK):
-            word = mix(key + np.uint64(first + k) * step)
-            pick[k] = np.int64(word & np.uint64(0xFFFFFF))
-            user[k] = np.int32(np.float64(word >> np.uint64(24)) * 2.0**-40 * users)
-    else:
-        for k in range(BLOCK):
-            word = mix(key + np.uint64(first + k) * step)
-            pick[k] = np.int64(word & np.uint64(0xFFFFFF))
-            x = np.float64(word >> np.uint64(24)) * 2.0**-40 * users
-            cell = np.int32(x)
-            user[k] = cell if x - cell < draws.accept[cell] else draws.alias[cell]
+            x = np.float64(np.int64(demand[k] >> np.uint64(24))) * 2.0**-40 * users
+            if x - user[k] >= draws.accept[user[k]]:
+                user[k] = draws.alias[user[k]]
+    words(DEMAND, draws, first, demand)
+    words(CHOICE, draws, first, choice)
 
 
 @numba.njit(cache=True, nogil=True)
-def fail(books, clock, second, user):  # type: ignore[no-untyped-def]
+def fail(books, count, second, user):  # type: ignore[no-untyped-def]
     """Remember that a user's request fails in `second`."""
-    entry = clock.place[3]
-    clock.place[3] = books.failed_next[entry]
-    clock.place[6] -= 1
+    entry = count[2]
+    count[2] = books.failed_next[entry]
+    count[3] -= 1
     books.failed_next[entry] = books.failed[second]
     books.failed_user[entry] = user
     books.failed[second] = entry
 
 
 @numba.njit(cache=True, nogil=True)
-def settle(books, clock, second):  # type: ignore[no-untyped-def]
-    """Count the users harmed in the seconds before `second`, which are over."""
-    for s in range(clock.place[4], min(second, books.failed.size)):
-        entry = books.failed[s]
+def settle(books, count, end):  # type: ignore[no-untyped-def]
+    """Count the users harmed in the seconds before `end`, which are over."""
+    for second in range(count[1], end):
+        entry = books.failed[second]
         while entry >= 0:
             user = books.failed_user[entry]
-            if not books.users[user] & np.uint32(HARMED):
-                books.users[user] |= np.uint32(HARMED)
-                books.new_harmed[s] += 1
+            flags = books.users[user]
+            if not flags & np.uint32(HARMED):
+                books.users[user] = flags | np.uint32(HARMED)
+                books.new_harmed[second] += 1
             following = books.failed_next[entry]
-            books.failed_next[entry] = clock.place[3]
-            clock.place[3] = entry
-            clock.place[6] += 1
+            books.failed_next[entry] = count[2]
+            count[2] = entry
+            count[3] += 1
             entry = following
-        books.failed[s] = -1
-    clock.place[4] = max(clock.place[4], second)
+        books.failed[second] = -1
+    count[1] = max(count[1], end)
 
 
 @numba.njit(cache=True, nogil=True)
 def meet(books, block, first, end, start):  # type: ignore[no-untyped-def]
     """The users of requests [first, end) of the block: who is active, met whom, and changed version."""
-    for k in range(first, end):
-        t = block.due[k]
-        if t < 0.0:
-            continue
-        second = np.int64(t - start)
-        user = block.user[k]
-        flags = books.users[user]
-        version = np.int64(block.reached[k])
-        if flags < ONE_REQUEST:
-            books.new_active[second] += 1
-        if version != NOBODY:
-            bit = np.uint32(1 << version)
-            last = np.uint32(version * LAST_CANDIDATE)
-            if not flags & bit:
-                books.new_met[second, version] += 1
-            if flags & np.uint32(MET) and (flags & np.uint32(LAST_CANDIDATE)) != last:
-                books.flips[second] += 1
-            flags = (flags & np.uint32(0xFFFFFFFF - LAST_CANDIDATE)) | bit | last
-        if flags < np.uint32(MOST_REQUESTS):
-            flags += np.uint32(ONE_REQUEST)
-        books.users[user] = flags
+    due, user, reached, users = block.due, block.user, block.reached, books.users
+    while first < end and due[first] < 0.0:
+        first += 1
+    while first < end:
+        second = np.int64(due[first] - start)
+        active, stable, candidate, flips = 0, 0, 0, 0
+        k = first
+        while k < end and np.int64(due[k] - start) == second:
+            flags = users[user[k]]
+            version = reached[k]
+            active += np.int64(flags < np.uint32(ONE_REQUEST))
+            bit = np.uint32(1 - (version >> np.uint32(1))) << version  # 0 for nobody
+            fresh = bit & ~flags
+            stable += np.int64(fresh & np.uint32(1))
+            candidate += np.int64(fresh >> np.uint32(1))
+            met = np.uint32((flags & np.uint32(MET)) != np.uint32(0)) & np.uint32(bit != np.uint32(0))
+            flips += np.int64(met & ((flags >> np.uint32(3)) ^ version))
+            last = (flags & np.uint32(0xFFFFFFFF - LAST_CANDIDATE)) | bit | (version << np.uint32(3))
+            flags = last if bit != np.uint32(0) else flags
+            users[user[k]] = flags + np.uint32(ONE_REQUEST) if flags < np.uint32(MOST_REQUESTS) else flags
+            k += 1
+        books.new_active[second] += active
+        books.new_met[2 * second] += stable
+        books.new_met[2 * second + 1] += candidate
+        books.flips[second] += flips
+        first = k
 
 
 @numba.njit(cache=True, nogil=True)
-def leave(pods, slot, t):  # type: ignore[no-untyped-def]
+def leave(pods, room, slot, t):  # type: ignore[no-untyped-def]
     """Drop those who have left a waiting room by `t`."""
-    ring, mask = pods.ring, pods.ring.shape[1] - 1
     head, waiting = pods.head[slot], pods.waiting[slot]
-    while waiting > 0 and ring[slot, head] <= t:
-        head = (head + 1) & mask
+    while waiting > 0 and pods.ring[slot * room + head] <= t:
+        head = (head + 1) & (room - 1)
         waiting -= 1
-    pods.head[slot], pods.waiting[slot] = head, waiting
-    pods.leave[slot] = ring[slot, head] if waiting > 0 else np.inf
+    pods.head[slot] = head
+    pods.waiting[slot] = waiting
+    pods.leave[slot] = pods.ring[slot * room + head] if waiting > 0 else np.inf
 
 
 @numba.njit(cache=True, nogil=True)
-def wait(pods, clock, slot, until):  # type: ignore[no-untyped-def]
+def wait(pods, room, clock, slot, until):  # type: ignore[no-untyped-def]
     """One more waits, and leaves at `until`; the ring must have room."""
-    place = (pods.head[slot] + pods.waiting[slot]) & (pods.ring.shape[1] - 1)
-    pods.ring[slot, place] = until
-    if pods.waiting[slot] == 0:
+    waiting = pods.waiting[slot]
+    pods.ring[slot * room + ((pods.head[slot] + waiting) & (room - 1))] = until
+    if waiting == 0:
         pods.leave[slot] = until
         clock.time[1] = min(clock.time[1], until)
-    pods.waiting[slot] += 1
+    pods.waiting[slot] = waiting + 1
+
+
+@numba.njit(cache=True, nogil=True)
+def compact(pods, bag, slot, t, tracing):  # type: ignore[no-untyped-def]
+    """Keep in the bag what ends after `t`; returns how many those are. Half of it is empty then."""
+    kept = slot * bag
+    for k in range(slot * bag, slot * bag + bag):
+        if pods.bag_end[k] > t:
+            pods.bag_end[kept] = pods.bag_end[k]
+            pods.bag_code[kept] = pods.bag_code[k]
+            if tracing:
+                pods.bag_row[kept] = pods.bag_row[k]
+            kept += 1
+    return kept - slot * bag
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def least_loaded(refs, routes, pods, backend, turned, size, lanes, t):  # type: ignore[no-untyped-def]
+    """The position in rotation of the pod with least outstanding at `t`, ties from position `turned` on."""
+    slots = refs[FREE, 2]
+    low, span = routes.low[backend], routes.span[backend]
+    ranks = _i8(refs[17, 0] + 8 * (backend * slots + low))
+    queued = _i8(refs[10, 0] + 8 * low)
+    best = np.int64(1) << 62
+    a0 = _f8(refs[0, 0] + 8 * low)
+    a1 = _f8(refs[0, 0] + 8 * (low + slots))
+    a2 = _f8(refs[0, 0] + 8 * (low + 2 * slots))
+    a3 = _f8(refs[0, 0] + 8 * (low + 3 * slots))
+    if lanes <= 4:
+        for x in range(span):
+            busy = queued[x] + np.int64(a0[x] > t) + np.int64(a1[x] > t) + np.int64(a2[x] > t) + np.int64(a3[x] > t)
+            rank = ranks[x] - turned
+            rank += (rank >> 63) & size
+            best = min(best, (busy << RANK_BITS) + rank)
+    else:
+        for x in range(span):
+            busy = queued[x]
+            for lane in range(lanes):
+                busy += np.int64(pods.free[lane * slots + low + x] > t)
+            rank = ranks[x] - turned
+            rank += (rank >> 63) & size
+            best = min(best, (busy << RANK_BITS) + rank)
+    position = (best & ((1 << RANK_BITS) - 1)) + turned
+    return position - size if position >= size else position
 
 
 def make(least: int) -> Any:
     """`advance`, compiled for least outstanding (1) or for random and round robin (0)."""
 
     @numba.njit(cache=True, nogil=True, error_model="numpy")
-    def advance(until, pods, routes, draws, block, books, trace, clock, settings):  # type: ignore[no-untyped-def]
-        """Process every arrival due before `until`. Returns DONE, or what must grow before it is called again."""
-        start, horizon, timeout = settings.reals[0], settings.reals[1], settings.reals[2]
-        lanes, queue, proxies, backends, tries = settings.whole[0:5]
-        policy, empty, fallback, tracing = settings.whole[5:9]
+    def advance(until, refs):  # type: ignore[no-untyped-def]
+        """Process every arrival due before `until`. Returns DONE, or what must grow before the next call."""
+        pods, routes, draws, block, books, trace, clock, settings = opened(refs)
+        slots, room, bag, rows = refs[FREE, 2], refs[RING, 2], refs[BAG, 2], refs[TIMES, 2]
+        reals, whole, count = settings.reals, settings.whole, clock.count
+        start, horizon, timeout = reals[0], reals[1], reals[2]
+        lanes, queue, proxies, backends, tries = whole[0], whole[1], whole[2], whole[3], whole[4]
+        policy, empty, fallback, tracing = whole[5], whole[6], whole[7], whole[8]
         due, demand, choice, pick, user = block.due, block.demand, block.choice, block.pick, block.user
-        free, ring, waiting = pods.free, pods.ring, pods.waiting
-        free0, free1, free2, free3 = free[0], free[1], free[2], free[3]
-        slots = free.shape[1]
-        bag = pods.bag_end.shape[1]
-        bugged = settings.reals[7] > 0.0 or settings.reals[8] > 0.0
-        bug_key, bug_step = draws.streams[BUG, 0], draws.streams[BUG, 1]
-        load = np.empty(slots if least and lanes > 4 else 0, np.int64)
+        free, waiting, bag_end, bag_code = pods.free, pods.waiting, pods.bag_end, pods.bag_code
+        counts, arrivals, latency, bin_of = books.counts, books.arrivals, books.latency, books.bin_of
+        bugged = reals[7] > 0.0 or reals[8] > 0.0
         stop = min(until, horizon)
         while True:
-            if clock.place[1] == clock.place[2]:
-                clock.place[0] += 1
-                fill(clock.place[0], draws, block, clock, books.users.size)
-                clock.place[1], clock.place[2] = 0, BLOCK
-            first, filled = clock.place[1], clock.place[2]
-            row = clock.place[5] - first
+            if clock.block[1] == clock.block[2]:
+                clock.block[0] += 1
+                fill(refs)
+                clock.block[1] = 0
+                clock.block[2] = BLOCK
+            first, filled = clock.block[1], clock.block[2]
+            row = count[0] - first
             code = -1
             i = first
             while i < filled:
@@ -319,210 +438,158 @@ def make(least: int) -> Any:
                 if t >= stop:
                     code = DONE
                     break
-                if clock.place[6] == 0:
+                if count[3] == 0:
                     code = FAILURES_FULL
                     break
-                if tracing and row + i >= trace.times.shape[1]:
+                if tracing and row + i >= rows:
                     code = TRACE_FULL
                     break
                 # the route
-                proxy = 0
+                proxy, backend = 0, 0
                 if proxies > 1:
                     proxy = np.int64(demand[i] & np.uint64(0x7FF)) * proxies >> 11
-                backend = 0
                 if backends > 1:
-                    share = np.float64(choice[i] & np.uint64(0xFFFFFFFF)) * 2.0**-32
+                    share = np.float64(np.int64(choice[i] & np.uint64(0xFFFFFFFF))) * 2.0**-32
                     for k in range(backends - 1):
-                        backend += np.int64(share >= routes.below[proxy, k])
-                size = routes.size[proxy, backend]
+                        backend += np.int64(share >= routes.below[proxy * backends + k])
+                entry = proxy * backends + backend
+                size = routes.size[entry]
                 if fallback:
-                    if routes.size[proxy, 0] == 0:
-                        size = 0
-                    elif size == 0:
+                    primary = routes.size[entry - backend]
+                    if primary == 0 or size == 0:
+                        size = primary
+                        entry -= backend
                         backend = 0
-                        size = routes.size[proxy, 0]
                 version, status, slot = NOBODY, empty, -1
-                begin, end = np.nan, t
-                deadline = t + timeout
+                begin, end, deadline = np.nan, t, t + timeout
                 if size > 0:
                     # the endpoint
-                    turn = routes.turn[proxy, backend]
+                    turn = routes.turn[entry]
                     if least:
                         if clock.time[1] <= t:
                             earliest = np.inf
                             for p in range(slots):
                                 if pods.leave[p] <= t:
-                                    leave(pods, p, t)
+                                    leave(pods, room, p, t)
                                 earliest = min(earliest, pods.leave[p])
                             clock.time[1] = earliest
-                        turned = pick[i] * size >> 24
-                        low, span = routes.low[backend], routes.span[backend]
-                        ranks, queued = routes.rank[backend, low : low + span], waiting[low : low + span]
-                        best = np.int64(1) << 62
-                        if lanes <= 4:
-                            a0, a1 = free0[low : low + span], free1[low : low + span]
-                            a2, a3 = free2[low : low + span], free3[low : low + span]
-                            for x in range(a0.size):
-                                busy = queued[x] + (
-                                    np.int64(a0[x] > t)
-                                    + np.int64(a1[x] > t)
-                                    + np.int64(a2[x] > t)
-                                    + np.int64(a3[x] > t)
-                                )
-                                rank = ranks[x] - turned
-                                rank += (rank >> 63) & size
-                                best = min(best, (busy << RANK_BITS) + rank)
-                        else:
-                            for x in range(span):
-                                load[x] = queued[x]
-                            for lane in range(0, free.shape[0], 4):
-                                b0, b1 = free[lane, low : low + span], free[lane + 1, low : low + span]
-                                b2, b3 = free[lane + 2, low : low + span], free[lane + 3, low : low + span]
-                                for x in range(b0.size):
-                                    load[x] += (
-                                        np.int64(b0[x] > t)
-                                        + np.int64(b1[x] > t)
-                                        + np.int64(b2[x] > t)
-                                        + np.int64(b3[x] > t)
-                                    )
-                            for x in range(span):
-                                rank = ranks[x] - turned
-                                rank += (rank >> 63) & size
-                                best = min(best, (load[x] << RANK_BITS) + rank)
-                        position = (best & ((1 << RANK_BITS) - 1)) + turned
-                        if position >= size:
-                            position -= size
-                        slot = np.int64(routes.members[0, backend, position])
+                        turned = np.int64(pick[i]) * size >> 24
+                        position = least_loaded(refs, routes, pods, backend, turned, size, lanes, t)
+                        slot = np.int64(routes.members[entry * slots + position])
                     else:
                         word = np.uint64(pick[i])
-                        attempt = 0
+                        attempt = 1
                         while True:
                             if policy == RANDOM:
-                                slot = np.int64(
-                                    routes.members[
-                                        proxy, backend, np.int64(word & np.uint64(0xFFFFFF)) * size >> 24
-                                    ]
-                                )
+                                position = np.int64(word & np.uint64(0xFFFFFF)) * size >> 24
                             else:
-                                position = routes.turn[proxy, backend]
-                                slot = np.int64(routes.members[proxy, backend, position])
-                                routes.turn[proxy, backend] = position + 1 if position + 1 < size else 0
-                            attempt += 1
+                                position = routes.turn[entry]
+                                routes.turn[entry] = position + 1 if position + 1 < size else 0
+                            slot = np.int64(routes.members[entry * slots + position])
                             if pods.mode[slot] != REFUSING or attempt == tries:
                                 break
-                            word = mix(
-                                np.uint64(pick[i]) + np.uint64(attempt) * np.uint64(0xBF58476D1CE4E5B9)
-                            )
+                            word = mix(np.uint64(pick[i]) + np.uint64(attempt) * np.uint64(GOLDEN))
+                            attempt += 1
                     mode = pods.mode[slot]
                     if mode == SERVING:
-                        # the pod: its earliest lane
+                        # the pod
                         version = pods.version[slot]
-                        lane = 0
-                        begin = free[0, slot]
+                        lane = slot
+                        begin = free[slot]
                         for k in range(1, lanes):
-                            if free[k, slot] < begin:
-                                begin = free[k, slot]
-                                lane = k
+                            other = free[k * slots + slot]
+                            lane = k * slots + slot if other < begin else lane
+                            begin = min(other, begin)
                         queues = begin > t
-                        rejected = False
+                        status = OK
                         if queues:
                             if not least:
-                                leave(pods, slot, t)
+                                leave(pods, room, slot, t)
                             if waiting[slot] >= queue:
-                                rejected = True
-                            elif waiting[slot] == ring.shape[1]:
-                                routes.turn[proxy, backend] = turn
+                                status = REJECTED
+                                begin = np.nan
+                            elif waiting[slot] == room:
+                                routes.turn[entry] = turn
                                 code = RINGS_FULL
                                 break
                         else:
                             begin = t
-                        if rejected:
-                            status = REJECTED
-                            begin = np.nan
-                        else:
+                        if status == OK:
                             if begin > deadline:
                                 status = TIMEOUT
                                 begin = np.nan
                                 end = deadline
-                                wait(pods, clock, slot, deadline)
+                                wait(pods, room, clock, slot, deadline)
                             else:
-                                work = quantile(draws.tables[1 + version], demand[i])
-                                lasting = settings.reals[4 + 2 * version]
+                                work = quantile(draws.tables, (1 + version) * NODES, demand[i])
+                                lasting = reals[4 + 2 * version]
                                 age = begin - pods.since[slot]
                                 if age < lasting:
-                                    work *= 1.0 + settings.reals[3 + 2 * version] * (1.0 - age / lasting)
+                                    work *= 1.0 + reals[3 + 2 * version] * (1.0 - age / lasting)
                                 end = begin + work
-                                free[lane, slot] = end
+                                free[lane] = end
                                 if queues:
-                                    wait(pods, clock, slot, begin)
-                                status = np.int64(
-                                    np.float64(choice[i] >> np.uint64(32)) * 2.0**-32 < pods.error[slot]
-                                )
+                                    wait(pods, room, clock, slot, begin)
+                                share = np.float64(np.int64(choice[i] >> np.uint64(32))) * 2.0**-32
+                                status = np.int64(share < pods.error[slot])
                                 if bugged:
-                                    word = mix(bug_key + np.uint64(user[i]) * bug_step)
-                                    if (
-                                        np.float64(word >> np.uint64(11)) * 2.0**-53
-                                        < settings.reals[7 + version]
-                                    ):
+                                    word = draws.streams[BUG] + np.uint64(user[i]) * draws.streams[BUG + 1]
+                                    if share_of(mix(word)) < reals[7 + version]:
                                         status = ERROR
                                 if end > deadline:  # its client has gone; the lane works on
                                     end = deadline
                                     status = TIMEOUT
-                            entry = pods.pending[slot]
-                            if entry == bag:
-                                entry = 0
-                                for k in range(bag):
-                                    if pods.bag_end[slot, k] > t:
-                                        pods.bag_end[slot, entry] = pods.bag_end[slot, k]
-                                        pods.bag_code[slot, entry] = pods.bag_code[slot, k]
-                                        if tracing:
-                                            pods.bag_row[slot, entry] = pods.bag_row[slot, k]
-                                        entry += 1
-                            which = bucket(end - t)
-                            books.latency[books.bin_of[np.int64(end - start)], version, which] += 1
-                            pods.bag_end[slot, entry] = end
-                            pods.bag_code[slot, entry] = np.uint64(
+                            bits = np.float64(end - t).view(np.int64) >> (52 - MANTISSA)
+                            which = max(bits - ((1023 + LOW) << MANTISSA), 0)
+                            latency[(bin_of[np.int64(end - start)] * 2 + version) * BUCKETS + which] += np.uint32(1)
+                            held = pods.pending[slot]
+                            if held == bag:
+                                held = compact(pods, bag, slot, t, tracing)
+                            pods.pending[slot] = held + 1
+                            held += slot * bag
+                            bag_end[held] = end
+                            bag_code[held] = (
                                 np.int64(user[i])
                                 | which << USER_BITS
-                                | status << (USER_BITS + 11)
-                                | np.int64(t >= 0.0) << (USER_BITS + 14)
+                                | status << (USER_BITS + BUCKET_BITS)
+                                | np.int64(t >= 0.0) << (USER_BITS + BUCKET_BITS + STATUS_BITS)
                             )
                             if tracing:
-                                pods.bag_row[slot, entry] = row + i
-                            pods.pending[slot] = entry + 1
+                                pods.bag_row[held] = row + i
                     elif mode == REFUSING:
                         status = REFUSED
                     else:
                         if least:  # the balancer counts what it waits for
-                            if waiting[slot] == ring.shape[1]:
+                            if waiting[slot] == room:
                                 code = RINGS_FULL
                                 break
-                            wait(pods, clock, slot, deadline)
+                            wait(pods, room, clock, slot, deadline)
                         status = TIMEOUT
                         end = deadline
                 second = np.int64(end - start)
-                books.counts[second, version, status] += 1
-                books.arrivals[np.int64((t - start) * 10.0), version] += 1
-                block.reached[i] = version
+                counts[(second * VERSIONS + version) * STATUSES + status] += 1
+                arrivals[np.int64((t - start) * 10.0) * VERSIONS + version] += np.int32(1)
+                block.reached[i] = np.uint32(version)
                 if status != OK and t >= 0.0:
-                    fail(books, clock, second, user[i])
+                    fail(books, count, second, user[i])
                 if tracing:
-                    trace.times[0, row + i] = t
-                    trace.times[1, row + i] = begin
-                    trace.times[2, row + i] = end
-                    trace.facts[0, row + i] = version
-                    trace.facts[1, row + i] = status
-                    trace.facts[2, row + i] = slot
-                    trace.facts[3, row + i] = user[i]
+                    at = row + i
+                    trace.times[at] = t
+                    trace.times[rows + at] = begin
+                    trace.times[2 * rows + at] = end
+                    trace.facts[at] = np.int32(version)
+                    trace.facts[rows + at] = np.int32(status)
+                    trace.facts[2 * rows + at] = np.int32(slot)
+                    trace.facts[3 * rows + at] = user[i]
                 i += 1
             meet(books, block, first, i, start)
-            clock.place[1] = i
-            clock.place[5] += i - first
+            clock.block[1] = i
+            count[0] += i - first
             if code == DONE:
-                settle(books, clock, np.int64(until - start))
+                settle(books, count, min(np.int64(until - start), refs[FAILED, 1]))
                 return code
             if i > first:
-                settle(books, clock, np.int64(due[i - 1] - start))
+                settle(books, count, np.int64(due[i - 1] - start))
             if code > 0:
                 return code
 
@@ -534,39 +601,29 @@ advance_least = make(1)
 
 
 @numba.njit(cache=True, nogil=True)
-def kill(slot, t, pods, books, trace, clock, settings):  # type: ignore[no-untyped-def]
-    """The pod in `slot` dies at `t`: what would have ended later is booked as reset. There must be room to fail."""
-    start = settings.reals[0]
+def kill(slot, t, refs):  # type: ignore[no-untyped-def]
+    """The pod in `slot` dies at `t`: what would end later is booked as reset. There must be room to fail."""
+    pods, _, _, _, books, trace, clock, settings = opened(refs)
+    bag, rows = refs[BAG, 2], refs[TIMES, 2]
+    start, tracing = settings.reals[0], settings.whole[8]
     version = pods.version[slot]
     now = np.int64(t - start)
-    for k in range(pods.pending[slot]):
-        end = pods.bag_end[slot, k]
+    for k in range(slot * bag, slot * bag + pods.pending[slot]):
+        end = pods.bag_end[k]
         if end <= t:
             continue
-        code = np.int64(pods.bag_code[slot, k])
-        user = code & ((1 << USER_BITS) - 1)
-        which = (code >> USER_BITS) & 0x7FF
-        status = (code >> (USER_BITS + 11)) & 7
+        code = pods.bag_code[k]
+        which = (code >> USER_BITS) & ((1 << BUCKET_BITS) - 1)
+        status = (code >> (USER_BITS + BUCKET_BITS)) & ((1 << STATUS_BITS) - 1)
         second = np.int64(end - start)
-        books.counts[second, version, status] -= 1
-        books.latency[books.bin_of[second], version, which] -= 1
-        books.counts[now, version, RESET] += 1
-        if code >> (USER_BITS + 14):
-            fail(books, clock, now, user)
-        if settings.whole[8]:
-            row = pods.bag_row[slot, k]
-            trace.times[2, row] = t
-            trace.facts[1, row] = RESET
-            if trace.times[1, row] > t:
-                trace.times[1, row] = np.nan
-    pods.pending[slot] = 0
-    clear(slot, pods)
-
-
-@numba.njit(cache=True, nogil=True)
-def clear(slot, pods):  # type: ignore[no-untyped-def]
-    """No work is left in `slot`."""
-    pods.free[:, slot] = -np.inf
-    pods.waiting[slot] = 0
-    pods.head[slot] = 0
-    pods.leave[slot] = np.inf
+        books.counts[(second * VERSIONS + version) * STATUSES + status] -= 1
+        books.counts[(now * VERSIONS + version) * STATUSES + RESET] += 1
+        books.latency[(books.bin_of[second] * 2 + version) * BUCKETS + which] -= np.uint32(1)
+        if code >> (USER_BITS + BUCKET_BITS + STATUS_BITS):
+            fail(books, clock.count, now, code & ((1 << USER_BITS) - 1))
+        if tracing:
+            row = pods.bag_row[k]
+            trace.times[2 * rows + row] = t
+            trace.facts[rows + row] = np.int32(RESET)
+            if trace.times[rows + row] > t:
+                trace.times[rows + row] = np.nan

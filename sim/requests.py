@@ -95,8 +95,8 @@ class Requests:
         self._trace = _trace(4096 if trace else 0)
         self._books = _books(self.tally)
         self._block = _block()
-        self._clock = kernel.Clock(np.zeros(7, np.int64), np.array([0.0, np.inf]))
-        self._clock.place[6] = self._books.failed_next.size
+        self._clock = kernel.Clock(np.zeros(3, np.int64), np.zeros(4, np.int64), np.array([0.0, np.inf]))
+        self._clock.count[3] = self._books.failed_next.size
         slower = [(0.0, 0.0) if w is None else (w[0] - 1.0, w[1]) for w in warm_up]
         reals = [grid.start, grid.horizon, timeout, *slower[0], *slower[1], *user_errors]
         whole = [slots, queue, proxies, backends, tries, POLICIES[balance], empty, fallback, trace]
@@ -160,14 +160,15 @@ class Requests:
         """Its container started anew: empty, listening since `since`. Work in it must have ended or been killed."""
         self._pods.mode[slot] = kernel.SERVING
         self._pods.since[slot] = since
-        kernel.clear(slot, self._pods)
+        self._clear(slot)
 
     def kill(self, slot: int, t: float) -> None:
         """The process dies at `t` ≥ now: every request in it that would have ended later ends then, as RESET."""
         self.advance(t)
-        while self._clock.place[6] < self._pods.pending[slot]:
+        while self._clock.count[3] < self._pods.pending[slot]:
             self._more_failures()
-        kernel.kill(slot, t, self._pods, self._books, self._trace, self._clock, self._settings)
+        kernel.kill(slot, t, self._refs)
+        self._clear(slot)
 
     def busy_until(self, slot: int) -> float:
         """When the last of the work in it ends; −inf if it never had any."""
@@ -179,7 +180,6 @@ class Requests:
 
     def outstanding(self, slot: int, t: float) -> int:
         """How many requests are in it at `t` ≥ now, served or waiting, given no arrivals since now."""
-        kernel.leave(self._pods, slot, self.now)
         ring, waiting, head = self._pods.ring[slot], int(self._pods.waiting[slot]), int(self._pods.head[slot])
         queued = sum(ring[(head + k) % ring.size] > t for k in range(waiting))
         return int(np.count_nonzero(self._pods.free[:, slot] > t)) + int(queued)
@@ -193,17 +193,7 @@ class Requests:
         if t < self.now:
             raise ValueError(f"time cannot go back from {self.now} to {t}")
         while True:
-            code = self._advance(
-                t,
-                self._pods,
-                self._routes,
-                self._draws,
-                self._block,
-                self._books,
-                self._trace,
-                self._clock,
-                self._settings,
-            )
+            code = self._advance(t, self._refs)
             if code == kernel.DONE:
                 break
             self._grow(code)
@@ -216,22 +206,47 @@ class Requests:
 
     def rows(self) -> dict[str, NDArray[np.float64] | NDArray[np.int32]]:
         """The trace: due, start (NaN: never served), end, version, status, slot (−1: none), user, in order of due."""
-        count = int(self._clock.place[5])
+        count = int(self._clock.count[0])
         times, facts = self._trace.times[:, :count], self._trace.facts[:, :count]
         named = dict(zip(("due", "start", "end"), times, strict=True))
         return named | dict(zip(("version", "status", "slot", "user"), facts, strict=True))
 
+    def _bind(self) -> None:
+        """Tell the kernel where the arrays are; after any of them was replaced."""
+        self._refs = kernel.references(
+            kernel.State(
+                self._pods,
+                self._routes,
+                self._draws,
+                self._block,
+                self._books,
+                self._trace,
+                self._clock,
+                self._settings,
+            )
+        )
+
     def _begin(self) -> None:
         """Go back to the first request of the settling time, noting where its blocks begin."""
-        start, borders, place = self.grid.start, [0.0], self._clock.place
+        start, borders, place = self.grid.start, [0.0], self._clock.block
         while borders[-1] >= start and start < 0:
             self._draws = self._draws._replace(borders=np.array(borders))
-            kernel.fill(-len(borders), self._draws, self._block, self._clock, self.tally.users.size)
+            self._clock.block[0] = -len(borders)
+            self._bind()
+            kernel.fill(self._refs)
             borders.append(float(self._block.due[0]))
         place[0] = -len(borders)
         if start < 0:
             place[0] += 1
             place[1], place[2] = np.searchsorted(self._block.due, start), kernel.BLOCK
+        self._bind()
+
+    def _clear(self, slot: int) -> None:
+        """No work is left in it."""
+        pods = self._pods
+        pods.free[:, slot] = -np.inf
+        pods.waiting[slot] = pods.head[slot] = pods.pending[slot] = 0
+        pods.leave[slot] = np.inf
 
     def _reclaim(self) -> None:
         """Free the slots of pods that are gone and that nothing refers to."""
@@ -248,6 +263,7 @@ class Requests:
         else:
             times, facts = (_wider(a, a.shape[1], 0) for a in self._trace)
             self._trace = kernel.Trace(times, facts)
+            self._bind()
 
     def _more_slots(self) -> None:
         old, extra = self._pods, self._pods.since.size
@@ -264,6 +280,7 @@ class Requests:
             members=_wider(routes.members, extra, 0), rank=_wider(routes.rank, extra, kernel.ABSENT)
         )
         self._named = _wider(self._named, extra, 0)
+        self._bind()
 
     def _more_room(self) -> None:
         """Twice the waiting room; the rings are unrolled so that they begin at 0."""
@@ -278,18 +295,20 @@ class Requests:
             bag_code=_wider(old.bag_code, bag, 0),
             bag_row=_wider(old.bag_row, bag if self._tracing else 0, 0),
         )
+        self._bind()
 
     def _more_failures(self) -> None:
-        books, place = self._books, self._clock.place
+        books, count = self._books, self._clock.count
         size = books.failed_next.size
         following = np.arange(size + 1, 2 * size + 1, dtype=np.int32)
-        following[-1] = place[3] if place[6] else -1
-        place[3] = size
-        place[6] += size
+        following[-1] = count[2] if count[3] else -1
+        count[2] = size
+        count[3] += size
         self._books = books._replace(
             failed_next=np.concatenate((books.failed_next, following)),
             failed_user=_wider(books.failed_user, size, 0),
         )
+        self._bind()
 
 
 def _check(
@@ -313,6 +332,10 @@ def _pods(slots: int, lanes: int, ring: int, trace: bool) -> kernel.Pods:
     bag = 2 * (lanes + ring)
     return kernel.Pods(
         free=np.full((rows, slots), -np.inf),
+        ring=np.full((slots, ring), np.inf),
+        bag_end=np.zeros((slots, bag)),
+        bag_code=np.zeros((slots, bag), np.int64),
+        bag_row=np.zeros((slots, bag if trace else 0), np.int64),
         since=np.zeros(slots),
         error=np.zeros(slots),
         leave=np.full(slots, np.inf),
@@ -320,11 +343,7 @@ def _pods(slots: int, lanes: int, ring: int, trace: bool) -> kernel.Pods:
         mode=np.zeros(slots, np.int64),
         waiting=np.zeros(slots, np.int64),
         head=np.zeros(slots, np.int64),
-        ring=np.full((slots, ring), np.inf),
         pending=np.zeros(slots, np.int64),
-        bag_end=np.zeros((slots, bag)),
-        bag_code=np.zeros((slots, bag), np.uint64),
-        bag_row=np.zeros((slots, bag if trace else 0), np.int64),
     )
 
 
@@ -354,11 +373,8 @@ def _draws(
 
 
 def _block() -> kernel.Block:
-    n = kernel.BLOCK
-    words = (np.zeros(n, np.uint64) for _ in range(2))
-    return kernel.Block(
-        np.zeros(n), *words, np.zeros(n, np.int64), np.zeros(n, np.int32), np.zeros(n, np.uint8)
-    )
+    kinds = (np.float64, np.uint64, np.uint64, np.int32, np.int32, np.uint32)
+    return kernel.Block(*(np.zeros(kernel.BLOCK, kind) for kind in kinds))
 
 
 def _books(tally: Tally) -> kernel.Books:
