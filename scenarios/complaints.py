@@ -75,11 +75,10 @@ class _Complaint:
         self.kind, self.context = detail["type"], detail.get("ctx", {})
         self.missing = self.kind == "missing"
         self.alternative = self.kind in ("literal_error", "model_type") or message is not None
-        self.path, self.node, self.mark, types_ = _follow(
-            loc, root, model, keep_last=self.missing or message is not None
-        )
+        absent = self.missing or isinstance(self.context.get("error"), Misplaced)
+        self.path, self.node, self.mark, types_ = _follow(loc, root, model, keep_last=absent)
         self.broken = isinstance(self.node, Scalar) and self.node.broken
-        self.identity: object = self.path if self.missing or self.node is root else id(self.node)
+        self.identity: object = id(self.node) if isinstance(self.node, Scalar) else self.path
         self.guess: tuple[Segment, ...] | None = None
         self.later = False
         self.value: str | None = None

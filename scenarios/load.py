@@ -66,7 +66,7 @@ def _together(problems: list[Problem], more: list[Problem]) -> list[Problem]:
 
 
 def _references(root: Mapping) -> list[Problem]:
-    """Guards and routers that strategies name and the file does not; models see that only when all is well."""
+    """Guards and routers that strategies name and the file does not; models see it only if all is well."""
     found = []
     for place, kind, node in _named(root):
         known = root.entries.get(
