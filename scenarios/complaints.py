@@ -75,14 +75,14 @@ class _Complaint:
         self.kind, self.context = detail["type"], detail.get("ctx", {})
         self.missing = self.kind == "missing"
         self.alternative = self.kind in ("literal_error", "model_type") or message is not None
-        absent = self.missing or isinstance(self.context.get("error"), Misplaced)
-        self.path, self.node, self.mark, types_ = _follow(loc, root, model, keep_last=absent)
+        keep_last = self.missing or isinstance(self.context.get("error"), Misplaced)
+        self.path, self.node, self.mark, owners, absent = _follow(loc, root, model, keep_last)
         self.broken = isinstance(self.node, Scalar) and self.node.broken
-        self.identity: object = id(self.node) if isinstance(self.node, Scalar) else self.path
+        self.identity: object = self.path if absent else id(self.node)
         self.guess: tuple[Segment, ...] | None = None
         self.later = False
         self.value: str | None = None
-        self.message = message or self._say(types_)
+        self.message = message or self._say(owners)
         if isinstance(self.node, Scalar) and self.kind != "extra_forbidden" and not self.later:
             self.value = shown(self.node.value)
 
@@ -156,26 +156,27 @@ _SAID = {
 
 def _follow(
     loc: tuple[Segment, ...], root: Mapping, model: type[BaseModel], keep_last: bool
-) -> tuple[tuple[Segment, ...], Node, Mark, list[Any]]:
-    """Where an error is: path, node, mark, and the types that stand one above.
+) -> tuple[tuple[Segment, ...], Node, Mark, list[Any], bool]:
+    """Where an error is: path, node, mark, the types that stand one above, and whether the last key is absent.
 
     Pydantic's locations also name the alternative of a union, which no document has; those are passed over.
     """
     path: list[Segment] = []
     node: Node = root
-    mark, kinds, owners = root.mark, [model], [model]
+    mark, kinds, owners, absent = root.mark, [model], [model], False
     for index, segment in enumerate(loc):
         found = _child(node, segment)
         if found is None:
             if keep_last and index == len(loc) - 1:
                 path.append(segment)
+                absent = True
             else:
                 kinds = _narrowed(kinds, segment)
             continue
         node, mark = found
         path.append(segment)
         owners, kinds = kinds, _inside(kinds, segment)
-    return tuple(path), node, mark, owners if path else kinds
+    return tuple(path), node, mark, owners if path else kinds, absent
 
 
 def _child(node: Node, segment: Segment) -> tuple[Node, Mark] | None:

@@ -17,7 +17,7 @@ KEYS: dict[str, set[str]] = {
     "Guard": {"judge", "confidence", "source", "from"},
     "Clock": {"trigger"},
     "Slo": {"period", "requests"},
-    "Strategy": {
+    "Written": {
         "paused_rolling",
         "ab_test",
         "shadow",
