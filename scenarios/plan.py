@@ -56,7 +56,7 @@ class Scale:
     pods: int
 
     def __str__(self) -> str:
-        return f"scale {self.pool} to {self.pods} pods"
+        return f"scale {self.pool} to {self.pods} pod{'s' if self.pods != 1 else ''}"
 
 
 @dataclass(frozen=True, slots=True)

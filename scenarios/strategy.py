@@ -52,6 +52,10 @@ class Strategy(Model):
     def plan(self, service: Service, router: Router) -> Plan:
         """This strategy for that service behind that router. Raises Unrealisable."""
 
+    def notes(self, service: Service, router: Router) -> tuple[str, ...]:
+        """What somebody who chose this should know beforehand."""
+        return ()
+
     def passed(self) -> tuple[Passed, ...]:
         """The condition that every guard passes; none without guards."""
         return (Passed(self.guards),) if self.guards else ()
@@ -269,6 +273,18 @@ class CanaryStrategy(Strategy):
         start = whole("main", "canary") if ratio else whole("main")
         return Plan((("main", n),), start, self.via, steps + promote)
 
+    def notes(self, service: Service, router: Router) -> tuple[str, ...]:
+        """Where pods decide the share, what the steps really come to."""
+        if not isinstance(router, KubeProxy):
+            return ()
+        found = []
+        for share in self.steps:
+            canary, main = canary_replicas(share, service.replicas)
+            if abs(canary / (canary + main) - share) > 0.005:
+                real = f"{canary} of {canary + main} pods, {canary / (canary + main):.0%} of requests"
+                found.append(f"by replicas, {write_share(share)} becomes {real}")
+        return tuple(found)
+
     def _step(self, share: float, n: int, ratio: bool, back: tuple[Stage, ...]) -> tuple[Stage, Stage]:
         """Bring up the pods of a step, then let the share in and watch it."""
         name = write_share(share)
@@ -374,4 +390,4 @@ class _OneKey(Model):
 
 
 _fields: Any = {kind: (model | None, None) for kind, model in KINDS.items()}
-Written: type[_OneKey] = create_model("Strategy", __base__=_OneKey, **_fields)
+Written: type[_OneKey] = create_model("Written", __base__=_OneKey, __module__=__name__, **_fields)

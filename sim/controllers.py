@@ -110,8 +110,9 @@ class PoolController:
         pods = self.of(wanted.version)
         for _ in range(wanted.spec - len(pods)):
             self.pods.append(self._create(self.pool, wanted.version))
-        for pod in self._victims(pods)[: max(len(pods) - wanted.spec, 0)]:
-            pod.delete()
+        if len(pods) > wanted.spec:
+            for pod in self._victims(pods)[: len(pods) - wanted.spec]:
+                pod.delete()
 
     def _victims(self, pods: list[Pod]) -> list[Pod]:
         ranks = {f"{u(self.seed, Purpose.DELETION, pod.number):.17f}": pod for pod in pods}

@@ -1,0 +1,198 @@
+"""What is worth knowing about a scenario before it runs: what cannot be done, and what will mislead.
+
+Pure arithmetic on the scenario and its plans; nothing is simulated.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from scenarios.plan import (
+    CANDIDATE,
+    STABLE,
+    ByReplicas,
+    Elapsed,
+    Passed,
+    Plan,
+    Route,
+    Scale,
+    SetRoute,
+    SetVersion,
+    Split,
+    Stage,
+)
+from scenarios.scenario import Scenario
+from scenarios.units import write_duration
+from scenarios.world import KubeProxy
+
+
+class Level(StrEnum):
+    """A problem stops a strategy; a warning spoils what it tells; a note is good to know."""
+
+    PROBLEM = "problem"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One finding, with the path of what it is about."""
+
+    level: Level
+    path: str
+    message: str
+
+
+def check(scenario: Scenario) -> tuple[Advice, ...]:
+    """Everything found, problems first."""
+    found = [*_cannot(scenario), *_load(scenario), *_pods(scenario), *_baseline(scenario)]
+    for name in scenario.strategies:
+        if name not in scenario.unrealisable():
+            found += _strategy(scenario, name, scenario.plan(name))
+    order = list(Level)
+    return tuple(sorted(found, key=lambda advice: order.index(advice.level)))
+
+
+def _cannot(scenario: Scenario) -> Iterator[Advice]:
+    for name, reason in scenario.unrealisable().items():
+        yield Advice(Level.PROBLEM, f"strategies.{name}", reason)
+
+
+def utilisation(scenario: Scenario) -> float:
+    """Share of all slots that stable keeps busy at the given rate."""
+    service = scenario.service
+    mean = scenario.versions.stable.service_time.distribution().mean()
+    return float(scenario.traffic.rate.constant) * mean / (service.replicas * service.slots)
+
+
+def _load(scenario: Scenario) -> Iterator[Advice]:
+    load = utilisation(scenario)
+    if load >= 1:
+        text = f"the stable version alone is overloaded: {load:.0%} of its slots are asked for"
+        yield Advice(Level.WARNING, "traffic.rate", text)
+
+
+def _pods(scenario: Scenario) -> Iterator[Advice]:
+    ends = scenario.cluster.pods.termination
+    lag = max((r.min_sync_period for r in scenario.routers.values() if isinstance(r, KubeProxy)), default=0.0)
+    if ends.pre_stop >= ends.grace:
+        text = f"preStop takes the whole grace period of {write_duration(ends.grace)}: pods are killed"
+        yield Advice(Level.WARNING, "cluster.pods.termination.pre_stop", text)
+    elif ends.pre_stop < lag:
+        text = (
+            f"proxies learn of a removed pod up to {write_duration(lag)} late and preStop waits "
+            f"{write_duration(ends.pre_stop)}: expect failed requests at every removed pod"
+        )
+        yield Advice(Level.WARNING, "cluster.pods.termination.pre_stop", text)
+
+
+def _baseline(scenario: Scenario) -> Iterator[Advice]:
+    """What p₀, estimated from the settling window, can and cannot tell."""
+    requests = float(scenario.traffic.rate.constant) * scenario.clock.settle
+    share = scenario.versions.stable.share_failing("requests")
+    total = float(scenario.traffic.rate.constant) * scenario.clock.horizon
+    if share > 0:
+        noise = 1.96 * total * (share * (1 - share) / requests) ** 0.5
+        text = (
+            f"p₀ comes from {requests:,.0f} settling requests: the estimated blast radius is uncertain by "
+            f"± {noise:,.0f} requests from that alone; the exact one is not"
+        )
+        yield Advice(Level.NOTE, "clock.settle", text)
+
+
+def _strategy(scenario: Scenario, name: str, plan: Plan) -> Iterator[Advice]:
+    path = f"strategies.{name}"
+    waits = sum(c.seconds for stage in plan.stages for c in stage.until if isinstance(c, Elapsed))
+    if waits >= scenario.clock.horizon:
+        horizon = write_duration(scenario.clock.horizon)
+        text = f"its own waits take {write_duration(waits)}, the horizon is {horizon}: it cannot settle"
+        yield Advice(Level.WARNING, path, text)
+    yield from _room(scenario, path, plan)
+    yield from _capacity(scenario, path, plan)
+    yield from _guards(scenario, path, plan)
+    strategy = scenario.strategies[name].strategy
+    for note in strategy.notes(scenario.service, scenario.routers[strategy.via]):
+        yield Advice(Level.NOTE, path, note)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand in a stage once its actions are done: pods and version by pool, and the route."""
+
+    stage: Stage
+    pods: Mapping[str, int]
+    version: Mapping[str, str]
+    route: Route
+
+    @property
+    def serving(self) -> float:
+        """Pods' worth of capacity under the route: the scarcest pool's, by its share of requests."""
+        match self.route:
+            case Split(to):
+                return min(self.pods.get(pool, 0) / share for pool, share in to)
+            case ByReplicas(pools):
+                return sum(self.pods.get(pool, 0) for pool in pools)
+
+    @property
+    def candidate_share(self) -> float:
+        """The share of requests that reaches the candidate."""
+        match self.route:
+            case Split(to):
+                return sum(share for pool, share in to if self.version.get(pool) == CANDIDATE)
+            case ByReplicas(pools):
+                new = sum(self.pods.get(p, 0) for p in pools if self.version.get(p) == CANDIDATE)
+                return new / max(self.serving, 1)
+
+
+def standings(plan: Plan) -> Iterator[Standing]:
+    """The way forward, stage by stage."""
+    pods, version = dict(plan.start), dict.fromkeys(dict(plan.start), STABLE)
+    route = plan.route
+    for stage in plan.stages:
+        for timed in stage.enter:
+            match timed.action:
+                case Scale(pool, n):
+                    pods[pool] = n
+                case SetVersion(pool, wanted):
+                    version[pool] = wanted
+                case SetRoute(_, wanted_route):
+                    route = wanted_route
+        yield Standing(stage, dict(pods), dict(version), route)
+
+
+def _room(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
+    spare = scenario.cluster.spare_pods
+    extra = max(sum(now.pods.values()) for now in standings(plan)) - scenario.service.replicas
+    if spare is not None and extra > spare:
+        text = f"it wants {extra} pods beyond the replicas and the cluster has room for {spare}: it will wait"
+        yield Advice(Level.WARNING, path, text)
+
+
+def _capacity(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
+    load, n = utilisation(scenario), scenario.service.replicas
+    worst = min(standings(plan), key=lambda now: now.serving)
+    if load < 1 <= load * n / max(worst.serving, 0.001):
+        text = (
+            f"in {worst.stage.name}, {worst.serving:.3g} pods' worth of capacity would have to work at "
+            f"{load * n / worst.serving:.0%}: expect a queue and failures"
+        )
+        yield Advice(Level.WARNING, path, text)
+
+
+def _guards(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
+    """Guards that can hardly ever have enough requests, at the share that a stage gives the candidate."""
+    said = set[str]()
+    for now in standings(plan):
+        for condition in now.stage.until:
+            for name in condition.guards if isinstance(condition, Passed) else ():
+                guard = scenario.guards[name]
+                share = 1.0 if guard.of == "all" else now.candidate_share
+                expected = float(scenario.traffic.rate.constant) * share * guard.window
+                if expected < guard.min_requests and name not in said:
+                    said.add(name)
+                    text = (
+                        f"in {now.stage.name}, guard {name} sees about {expected:,.0f} requests in "
+                        f"{write_duration(guard.window)} and wants {guard.min_requests:,}: "
+                        "it stays inconclusive, and an inconclusive guard never passes"
+                    )
+                    yield Advice(Level.WARNING, path, text)
