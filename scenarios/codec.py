@@ -1,0 +1,223 @@
+"""What a release saw, asked and told, as plain JSON and back. Every type is written out, nothing guessed."""
+
+from scenarios.decode import (
+    Json,
+    RecordError,
+    at,
+    each,
+    flag,
+    maybe,
+    named,
+    number,
+    one_key,
+    one_of,
+    shown,
+    text,
+    whole,
+)
+from scenarios.guard import Sample, Seen
+from scenarios.observe import Observation, PoolSeen
+from scenarios.plan import (
+    Action,
+    ByReplicas,
+    Route,
+    Scale,
+    SetRoute,
+    SetVersion,
+    Split,
+    Update,
+)
+from scenarios.release import Event, Kind, Outcome, Verdict
+from scenarios.semantics.deployment_spec import Recreate, RollingUpdate
+
+
+def encode_route(route: Route) -> Json:
+    """A route under one key that names its kind."""
+    if isinstance(route, Split):
+        return {"split": [[pool, float(share)] for pool, share in route.to]}
+    return {"by_replicas": list(route.pools)}
+
+
+def decode_route(value: Json) -> Route:
+    """The route of `encode_route`."""
+    kind, content = one_key(value, "split", "by_replicas")
+    if kind == "split":
+        pairs = each(content, _pair)
+        try:
+            return Split(pairs)
+        except ValueError as error:
+            raise RecordError(f"split: {error}") from None
+    return ByReplicas(each(content, text))
+
+
+def _pair(value: Json) -> tuple[str, float]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise RecordError(f"expected a pool and its share, not {shown(value)}")
+    return text(value[0]), number(value[1])
+
+
+def encode_action(action: Action) -> Json:
+    """An action under one key that names its kind."""
+    match action:
+        case Scale(pool, pods):
+            return {"scale": {"pool": pool, "pods": int(pods)}}
+        case SetVersion():
+            return {"set_version": _encode_set_version(action)}
+        case SetRoute(entry, route):
+            return {"set_route": {"entry": entry, "route": encode_route(route)}}
+
+
+def decode_action(value: Json) -> Action:
+    """The action of `encode_action`."""
+    kind, content = one_key(value, "scale", "set_version", "set_route")
+    if kind == "scale":
+        return Scale(at(content, "pool", text), at(content, "pods", whole))
+    if kind == "set_version":
+        return _decode_set_version(content)
+    return SetRoute(at(content, "entry", text), at(content, "route", decode_route))
+
+
+def _encode_set_version(action: SetVersion) -> Json:
+    return {
+        "pool": action.pool,
+        "version": action.version,
+        "update": _encode_update(action.update),
+        "min_ready": None if action.min_ready is None else float(action.min_ready),
+        "progress_deadline": float(action.progress_deadline),
+    }
+
+
+def _decode_set_version(value: Json) -> SetVersion:
+    return SetVersion(
+        at(value, "pool", text),
+        at(value, "version", text),
+        at(value, "update", _decode_update),
+        at(value, "min_ready", maybe(number)),
+        at(value, "progress_deadline", number),
+    )
+
+
+def _encode_update(update: Update) -> Json:
+    if isinstance(update, Recreate):
+        return {"recreate": {}}
+    return {"rolling_update": {"surge": update.surge, "unavailable": update.unavailable}}
+
+
+def _decode_update(value: Json) -> Update:
+    kind, content = one_key(value, "rolling_update", "recreate")
+    if kind == "recreate":
+        return Recreate()
+    surge, unavailable = at(content, "surge", _count_or_share), at(content, "unavailable", _count_or_share)
+    try:
+        return RollingUpdate(surge, unavailable)
+    except ValueError as error:
+        raise RecordError(f"rolling_update: {error}") from None
+
+
+def _count_or_share(value: Json) -> int | str:
+    return value if isinstance(value, str) else whole(value)
+
+
+def encode_observation(seen: Observation) -> Json:
+    """All that was seen at one instant."""
+    return {
+        "t": float(seen.t),
+        "pools": {name: _encode_pool(pool) for name, pool in seen.pools.items()},
+        "routed": bool(seen.routed),
+        "done": sorted(seen.done),
+        "refused": dict(seen.refused),
+        "windows": {name: _encode_window(window) for name, window in seen.windows.items()},
+        "abort": bool(seen.abort),
+    }
+
+
+def decode_observation(value: Json) -> Observation:
+    """The observation of `encode_observation`."""
+    return Observation(
+        at(value, "t", number),
+        at(value, "pools", lambda pools: named(pools, _decode_pool)),
+        at(value, "routed", flag),
+        at(value, "done", lambda done: frozenset(each(done, text))),
+        at(value, "refused", lambda refused: named(refused, text)),
+        at(value, "windows", lambda windows: named(windows, _decode_window)),
+        at(value, "abort", flag),
+    )
+
+
+def _encode_pool(pool: PoolSeen) -> Json:
+    return {
+        "desired": int(pool.desired),
+        "version": pool.version,
+        "pods": {version: [int(count) for count in counts] for version, counts in pool.pods.items()},
+        "terminating": int(pool.terminating),
+        "overdue": bool(pool.overdue),
+    }
+
+
+def _decode_pool(value: Json) -> PoolSeen:
+    return PoolSeen(
+        at(value, "desired", whole),
+        at(value, "version", text),
+        at(value, "pods", lambda pods: named(pods, _three)),
+        at(value, "terminating", whole),
+        at(value, "overdue", flag),
+    )
+
+
+def _three(value: Json) -> tuple[int, int, int]:
+    counts = each(value, whole)
+    if len(counts) != 3:
+        raise RecordError("expected existing, ready and available pods")
+    return counts[0], counts[1], counts[2]
+
+
+def _encode_window(window: Seen) -> Json:
+    sides = {"subject": _encode_sample(window.subject), "stable": _encode_sample(window.stable)}
+    return {"taken_at": float(window.taken_at), **sides}
+
+
+def _decode_window(value: Json) -> Seen:
+    subject, stable = at(value, "subject", _decode_sample), at(value, "stable", _decode_sample)
+    return Seen(at(value, "taken_at", number), subject, stable)
+
+
+def _encode_sample(sample: Sample) -> Json:
+    quantile = None if sample.quantile is None else float(sample.quantile)
+    return {"requests": int(sample.requests), "failures": int(sample.failures), "quantile": quantile}
+
+
+def _decode_sample(value: Json) -> Sample:
+    quantile = at(value, "quantile", maybe(number))
+    return Sample(at(value, "requests", whole), at(value, "failures", whole), quantile)
+
+
+def encode_event(event: Event) -> Json:
+    """One line of the release's own story."""
+    return {"t": float(event.t), "kind": event.kind.value, "text": event.text}
+
+
+def decode_event(value: Json) -> Event:
+    """The event of `encode_event`."""
+    return Event(at(value, "t", number), at(value, "kind", one_of(Kind)), at(value, "text", text))
+
+
+def encode_outcome(outcome: Outcome) -> Json:
+    """How a release ended."""
+    return {
+        "verdict": outcome.verdict.value,
+        "decided_at": None if outcome.decided_at is None else float(outcome.decided_at),
+        "settled_at": None if outcome.settled_at is None else float(outcome.settled_at),
+        "stage": outcome.stage,
+        "reason": outcome.reason,
+    }
+
+
+def decode_outcome(value: Json) -> Outcome:
+    """The outcome of `encode_outcome`."""
+    return Outcome(
+        at(value, "verdict", one_of(Verdict)),
+        at(value, "decided_at", maybe(number)),
+        at(value, "settled_at", maybe(number)),
+        at(value, "stage", text),
+        at(value, "reason", text),
+    )
