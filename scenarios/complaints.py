@@ -157,7 +157,7 @@ _SAID = {
 def _follow(
     loc: tuple[Segment, ...], root: Mapping, model: type[BaseModel], keep_last: bool
 ) -> tuple[tuple[Segment, ...], Node, Mark, list[Any], bool]:
-    """Where an error is: path, node, mark, the types that stand one above, and whether the last key is absent.
+    """Where an error is: path, node, mark, the types that stand one above, whether the last key is absent.
 
     Pydantic's locations also name the alternative of a union, which no document has; those are passed over.
     """

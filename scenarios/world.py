@@ -25,6 +25,7 @@ def written(default: str, description: str | None = None) -> Any:
 _HIDDEN = r"\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
 Name = Annotated[str, Field(pattern=f"^[^{_HIDDEN}]{{1,80}}$")]
 """A name in any script, on one line, with nothing in it that is not seen."""
+Image = Annotated[str, Field(pattern=f"^[^{_HIDDEN} ]{{1,500}}$")]
 Text = Annotated[str, Field(pattern=f"^(?:[^{_HIDDEN}]|[\n\t]){{0,2000}}$")]
 """Prose: lines of it."""
 
@@ -146,7 +147,7 @@ class Pods(Model):
 class Version(Model):
     """What runs in a pod: how it starts, how long a request takes, how it fails."""
 
-    image: Name | None = None
+    image: Image | None = None
     start: Time | Literal["never"] = _time(
         "1s", "container start to able to answer; never: it runs but never becomes ready"
     )
