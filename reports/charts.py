@@ -1,0 +1,632 @@
+"""The pictures: what happens over time under each strategy, and what a strategy's safety costs.
+
+The only module that imports matplotlib; it draws with the object API, so nothing is global and nothing opens a
+window. Readable without colour: every strategy has its own dashes and its own marker.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from reports.files import put
+from reports.findings import COST, DURATION, USERS, VERDICTS, Cell, Column, Document, Mark, Row, is_bad, rows
+from reports.series import Series, series
+from reports.words import listed, plain, quantity, share, shortened
+from scenarios.record import Record, Trial
+from scenarios.release import Kind
+
+Array = NDArray[Any]
+INK, FAINT, PAPER = "#1f2328", "#6e7781", "#ffffff"
+# Okabe and Ito's colours, told apart by the colour-blind; the yellow is left out, it is lost on white
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5588f", "#8a6d00", "#3a9ad9", "#444444", "#7a4fbf")
+DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 1.6)),
+    (0, (1.3, 1.3)),
+    (0, (7, 1.6, 1.3, 1.6)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (9, 3)),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">", "h")
+CJK = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "PingFang SC",
+    "Hiragino Sans GB", "Microsoft YaHei", "SimHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
+    "Noto Sans CJK JP", "Noto Sans CJK TC", "Noto Sans CJK KR", "Arial Unicode MS", "Droid Sans Fallback",
+)  # fmt: skip
+LATIN = "DejaVu Sans"
+STYLE = {
+    "text.parse_math": False,
+    "text.usetex": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rolloutlab",
+    "font.size": 9.0,
+    "axes.linewidth": 0.7,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 9.5,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "text.color": INK,
+    "path.simplify": True,
+    "axes.unicode_minus": True,
+}
+DPI = 115
+WINDOW = 10  # seconds that shares are taken over, as for the peak failure share
+
+
+class Drawn(NamedTuple):
+    """A figure as files: PNG bytes and SVG text."""
+
+    png: bytes
+    svg: str
+
+
+class _Line(NamedTuple):
+    """One strategy on the time axis."""
+
+    name: str
+    record: Record
+    series: Series
+    look: dict[str, Any]
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    with matplotlib.rc_context({**STYLE, "font.family": list(_families())}):
+        yield
+
+
+@cache
+def _families() -> tuple[str, ...]:
+    """DejaVu Sans, which comes with matplotlib, and the first font with Chinese that is installed."""
+    installed = {entry.name for entry in font_manager.fontManager.ttflist}
+    return (LATIN, *[name for name in CJK if name in installed][:1])
+
+
+def _look(at: int) -> dict[str, Any]:
+    """Colour, dashes and marker of the strategy at this place of the scenario."""
+    return {
+        "color": COLOURS[at % len(COLOURS)],
+        "linestyle": DASHES[at % len(DASHES)],
+        "marker": MARKERS[at % len(MARKERS)],
+    }
+
+
+# --- what happens over time ------------------------------------------------------------------------------------
+
+
+def timeline(records: Sequence[Record], candidate: str) -> Figure:
+    """One seed's run of every strategy with this candidate on one time axis, its first part stretched if need be.
+
+    `records` may hold other candidates and arms too; they are left out. Raises ValueError if nothing is left.
+    """
+    chosen = [r for r in records if r.trial.candidate == candidate and r.outcome is not None]
+    if not chosen:
+        raise ValueError(f"no record of a release of candidate {candidate!r}")
+    order = list(chosen[0].trial.scenario.strategies)
+    chosen.sort(key=lambda r: order.index(r.trial.strategy))
+    lines = [
+        _Line(plain(r.trial.strategy), r, series(r), _look(order.index(r.trial.strategy))) for r in chosen
+    ]
+    with _style():
+        return _timeline(lines, plain(candidate), _Clock.of(chosen))
+
+
+class _Clock(NamedTuple):
+    """The time axis: from `start` to `end`, drawn from 0 to 1. Up to `zoom` a second is drawn wider than after it."""
+
+    start: float
+    zoom: float
+    end: float
+
+    STRETCHED = 0.42
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> "_Clock":
+        """All that happened; its beginning stretched if some releases were over long before others."""
+        horizon = float(records[0].trial.scenario.clock.horizon)
+        ends = sorted(_end(record, horizon) for record in records)
+        end = min(horizon, ends[-1] * 1.05 + 5)
+        round_times = (60.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
+        zoom = next((z for z in round_times if z >= 1.4 * ends[0]), end)
+        if zoom > end / 4:
+            return cls(-0.02 * end, end, end)
+        return cls(-0.06 * zoom, zoom, end)
+
+    @property
+    def stretched(self) -> bool:
+        return self.zoom < self.end
+
+    def at(self, t: Any) -> Array:
+        """Where on the axis a time is, 0 to 1."""
+        if not self.stretched:
+            return np.asarray((np.asarray(t, float) - self.start) / (self.end - self.start))
+        return np.interp(t, [self.start, self.zoom, self.end], [0.0, self.STRETCHED, 1.0])
+
+    def cut(self, t: Array, y: Array) -> tuple[Array, Array]:
+        """The part of a series that is shown."""
+        inside = (t >= self.start) & (t <= self.end)
+        return np.asarray(t[inside], float), np.asarray(y[inside], float)
+
+    def ticks(self) -> tuple[list[float], list[str]]:
+        """Round times, and how they are written."""
+        if not self.stretched:
+            return _round_times(0.0, self.end, 8)
+        early, late = _round_times(0.0, self.zoom, 4), _round_times(self.zoom, self.end, 6)
+        few = [i for i, t in enumerate(late[0]) if float(self.at(t)) > self.STRETCHED + 0.05]
+        return early[0] + [late[0][i] for i in few], early[1] + [late[1][i] for i in few]
+
+
+def _round_times(start: float, end: float, most: int) -> tuple[list[float], list[str]]:
+    steps = (5, 10, 15, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
+    step = next((s for s in steps if (end - start) / s <= most), steps[-1])
+    unit, word = (3600, "h") if step >= 3600 else (60, "min") if step >= 60 or end >= 240 else (1, "s")
+    ticks = [float(t) for t in np.arange(-(-start // step) * step, end + 1e-9, step)]
+    return ticks, [f"{t / unit:g} {word}" if t else "0" for t in ticks]
+
+
+def _end(record: Record, horizon: float) -> float:
+    settled = record.outcome.settled_at if record.outcome else None
+    return horizon if settled is None else settled
+
+
+def _timeline(lines: Sequence[_Line], candidate: str, clock: _Clock) -> Figure:
+    count, gap = len(lines), 0.33
+    lane, panel = 0.24 * count + 0.12, max(1.15, 0.165 * count + 0.3)
+    height = 1.45 + lane + len(_PANELS) * (panel + gap)
+    figure = Figure(figsize=(11.0, height), facecolor=PAPER)
+    trial = lines[0].record.trial
+    figure.text(
+        0.018, 1 - 0.20 / height, f"Candidate {shortened(candidate, 40)}: what happens over time", fontsize=13,
+        fontweight="bold", va="top",
+    )  # fmt: skip
+    figure.text(
+        0.018, 1 - 0.50 / height, f"One run of each strategy, seed {trial.seed}: same requests, same luck.   "
+        "✕ a guard failed   ◆ decided   ■ settled", fontsize=8.5, color=FAINT, va="top",
+    )  # fmt: skip
+
+    def row(top: float, tall: float) -> Axes:
+        axes = figure.add_axes((0.092, 1 - (top + tall) / height, 0.715, tall / height))
+        axes.set_xlim(0, 1)
+        axes.axvline(float(clock.at(0)), color=FAINT, linewidth=0.7, zorder=0)
+        if clock.stretched:
+            axes.axvspan(0, clock.STRETCHED, color="#f3f5f7", zorder=-1, linewidth=0)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(length=2.5, labelsize=8, pad=2, labelbottom=False)
+        return axes
+
+    _lanes(row(1.0, lane), lines, clock)
+    top = 1.0 + lane + gap
+    for title, draw in _PANELS:
+        axes = row(top, panel)
+        axes.set_title(title(trial), loc="left", fontweight="bold", pad=4)
+        draw(axes, lines, clock)
+        axes.set_xticks([float(clock.at(t)) for t in clock.ticks()[0]])
+        top += panel + gap
+    axes.set_xticks([float(clock.at(t)) for t in clock.ticks()[0]], clock.ticks()[1])
+    axes.tick_params(labelbottom=True)
+    axes.set_xlabel("time after the trigger", color=FAINT, fontsize=8, labelpad=1)
+    return figure
+
+
+_EVENTS = {Kind.GUARD: ("X", 6.5), Kind.DEADLINE: ("X", 6.5), Kind.DECIDED: ("D", 5.0), Kind.SETTLED: ("s", 5.5)}
+
+
+def _lanes(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
+    """A bar per strategy from the trigger until it settled, with its events, and in words how it ended."""
+    horizon = float(lines[0].record.trial.scenario.clock.horizon)
+    axes.set_ylim(len(lines) - 0.45, -0.55)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if clock.stretched:
+        axes.annotate(
+            f"the first {_written(clock.zoom)}, stretched", (0, 1), (4, 3), xycoords="axes fraction",
+            textcoords="offset points", fontsize=7.5, color=FAINT,
+        )  # fmt: skip
+    for at, line in enumerate(lines):
+        colour, ends = line.look["color"], clock.at([0.0, _end(line.record, horizon)])
+        axes.plot(ends, [at, at], color=colour, linewidth=5, alpha=0.28, solid_capstyle="butt")
+        axes.plot(ends, [at, at], color=colour, linestyle=line.look["linestyle"], linewidth=1.5)
+        _events(axes, line, at, clock)
+        beside = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
+        axes.annotate(
+            shortened(line.name, 15), (0, at), (-7, 0), ha="right", color=colour, fontweight="bold", fontsize=8.5,
+            annotation_clip=False, **beside,
+        )  # fmt: skip
+        axes.annotate(_ended(line.record), (1, at), (10, 0), fontsize=8.5, annotation_clip=False, **beside)
+
+
+def _events(axes: Axes, line: _Line, at: int, clock: _Clock) -> None:
+    for event in line.record.events:
+        if event.kind in _EVENTS and 0 <= event.t <= clock.end:
+            marker, size = _EVENTS[event.kind]
+            raised = -0.26 if event.kind in (Kind.GUARD, Kind.DEADLINE) else 0.0
+            axes.plot(
+                [clock.at(event.t)], [at + raised], marker=marker, markersize=size, color=line.look["color"],
+                markeredgecolor=PAPER, markeredgewidth=0.8, linestyle="none", zorder=5, clip_on=False,
+            )  # fmt: skip
+
+
+def _ended(record: Record) -> str:
+    if record.outcome is None:
+        return ""
+    word = VERDICTS[record.outcome.verdict.value]
+    settled = record.outcome.settled_at
+    return word if settled is None else f"{word}, {_written(settled)}"
+
+
+def _written(seconds: float) -> str:
+    return quantity(round(seconds, 1 if seconds < 10 else 0), "s").value
+
+
+def _capacity(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
+    n = lines[0].record.trial.scenario.service.replicas
+    shown = [clock.cut(line.series.t, line.series.capacity) for line in lines]
+    most = max([float(n), *(float(np.nanmax(y)) for _, y in shown)])
+    axes.axhline(n, color=FAINT, linewidth=0.6, zorder=0)
+    axes.set_ylim(-0.04 * most, most * 1.08)
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    for at, (line, (t, y)) in enumerate(zip(lines, shown, strict=True)):
+        _draw(axes, clock, t, y, line, at, steps=True)
+    _words(axes, lines, [f"{np.nanmin(y[t >= 0]):.3g} at worst" for t, y in shown])
+
+
+def _reach_candidate(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
+    axes.set_ylim(-0.04, 1.08)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"])
+    words = []
+    for at, line in enumerate(lines):
+        t, y = clock.cut(line.series.t, _running(line.series.candidate_share, line.series.requests, 3))
+        _draw(axes, clock, *_thin(t, y), line, at)
+        words.append(f"{_percent(float(np.nanmax(y)))} at most" if np.isfinite(y).any() else "no requests")
+    _words(axes, lines, words)
+
+
+def _failures(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
+    allowed = 1 - float(lines[0].record.trial.scenario.slo.success)
+    axes.set_yscale("symlog", linthresh=0.001, linscale=0.6)
+    axes.set_ylim(-0.0002, 1.6)
+    axes.set_yticks([0, 0.001, 0.01, 0.1, 1], ["0", "0.1 %", "1 %", "10 %", "100 %"])
+    axes.set_yticks([], minor=True)
+    axes.axhline(allowed, color=INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
+    words = []
+    for at, line in enumerate(lines):
+        t, y = clock.cut(line.series.t, _running(line.series.failure_share, line.series.requests, WINDOW))
+        _draw(axes, clock, *_thin(t, y), line, at)
+        known = y[(t >= 0) & np.isfinite(y)]
+        words.append(f"{_percent(float(known.max()))} at worst" if known.size else "no requests")
+    _words(axes, lines, words)
+
+
+def _latencies(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
+    shown = []
+    for line in lines:
+        t, halves = clock.cut(line.series.latency_t, np.asarray(line.series.latency_p50, float))
+        shown.append((t, halves, clock.cut(line.series.latency_t, np.asarray(line.series.latency_p99, float))[1]))
+    known = np.concatenate([y for _, *both in shown for y in both])
+    known = known[np.isfinite(known)]
+    _latency_axis(axes, *((float(known.min()), float(known.max())) if known.size else (0.01, 1.0)))
+    words = []
+    for at, (line, (t, half, most)) in enumerate(zip(lines, shown, strict=True)):
+        axes.plot(clock.at(t), half, color=line.look["color"], linewidth=0.7, alpha=0.9, zorder=2)
+        _draw(axes, clock, t, most, line, at)
+        after = most[(t >= 0) & np.isfinite(most)]
+        words.append(f"{_latency(float(after.max()))} at worst" if after.size else "no answers")
+    _words(axes, lines, words)
+
+
+def _percent(value: float) -> str:
+    return f"{float(f'{value * 100:.2g}'):g} %"
+
+
+def _latency_axis(axes: Axes, low: float, high: float) -> None:
+    """A log axis from below the lowest to above the highest, with a few round ticks."""
+    axes.set_yscale("log")
+    low, high = low / 1.25, max(high * 1.25, low * 2.5)
+    axes.set_ylim(low, high)
+    ladder = [m * 10.0**e for e in range(-5, 4) for m in ((1, 2, 5) if high / low < 40 else (1,))]
+    ticks = [t for t in ladder if low <= t <= high] or [low, high]
+    axes.set_yticks(ticks, [_latency(t) for t in ticks])
+    axes.set_yticks([], minor=True)
+
+
+def _latency(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds >= 1 else f"{float(f'{seconds * 1000:.2g}'):g} ms"
+
+
+_PANELS: tuple[tuple[Callable[[Trial], str], Callable[[Axes, Sequence[_Line], _Clock], None]], ...] = (
+    (lambda trial: f"Effective capacity, in pods of {trial.scenario.service.replicas}", _capacity),
+    (lambda trial: "Share of requests that reach the candidate", _reach_candidate),
+    (
+        lambda trial: f"Share of requests that fail, over {WINDOW} s (dotted: the objective allows "
+        f"{_percent(1 - trial.scenario.slo.success)}; the axis is not linear)",
+        _failures,
+    ),
+    (lambda trial: "Latency: of 99 % of requests (marked), of half of them (thin); the axis is not linear", _latencies),
+)
+
+
+def _draw(axes: Axes, clock: _Clock, t: Array, y: Array, line: _Line, at: int, steps: bool = False) -> None:
+    """A line with a few markers, elsewhere for every strategy, so that none hides another's."""
+    if not t.size:
+        return
+    wanted = np.interp(np.linspace(0.03, 0.83, 5) + 0.03 * at, clock.at(t), t)
+    if steps:
+        corners = np.flatnonzero(np.append(True, y[1:] != y[:-1]))
+        keep = np.union1d(np.append(corners, len(t) - 1), np.searchsorted(t, wanted, side="right") - 1)
+        t, y = t[keep], y[keep]
+    near = np.unique(np.clip(np.searchsorted(t, wanted, side="right") - 1, 0, len(t) - 1))
+    axes.plot(
+        clock.at(t), y, color=line.look["color"], linestyle=line.look["linestyle"], linewidth=1.5,
+        drawstyle="steps-post" if steps else "default", marker=line.look["marker"], markersize=4.8,
+        markeredgecolor=PAPER, markeredgewidth=0.6, markevery=near.tolist(), zorder=4 - at / 100,
+    )  # fmt: skip
+
+
+def _words(axes: Axes, lines: Sequence[_Line], words: Sequence[str]) -> None:
+    """Right of a panel, for each strategy its marker, its name, and one number in words."""
+    step = 1 / len(lines)
+    for at, (line, text) in enumerate(zip(lines, words, strict=True)):
+        y = 1 - step * (at + 0.5)
+        axes.plot(
+            [1.018], [y], transform=axes.transAxes, clip_on=False, marker=line.look["marker"], markersize=5,
+            color=line.look["color"], linestyle="none",
+        )  # fmt: skip
+        axes.text(
+            1.034, y, f"{shortened(line.name, 13)}: {text}", transform=axes.transAxes, va="center", fontsize=8,
+            clip_on=False,
+        )  # fmt: skip
+
+
+def _running(shares: Array, requests: Array, seconds: int) -> Array:
+    """Shares over the last so many seconds, weighed by requests; unknown where there were none."""
+    weight = np.asarray(requests, float)
+    hits = np.nan_to_num(np.asarray(shares, float)) * weight
+    window = np.ones(seconds)
+    below = np.convolve(weight, window)[: len(weight)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(below > 0, np.convolve(hits, window)[: len(weight)] / below, np.nan))
+
+
+def _thin(t: Array, y: Array, most: int = 400) -> tuple[Array, Array]:
+    """At most about so many points, the highest of each stretch, so that a peak never vanishes."""
+    by = -(-len(t) // most)
+    if by < 2:
+        return t, y
+    whole = len(t) // by * by
+    pieces = np.where(np.isfinite(y[:whole]), y[:whole], -np.inf).reshape(-1, by)
+    tops = pieces.max(axis=1)
+    return t[:whole:by], np.where(np.isfinite(tops), tops, np.nan)
+
+
+# --- what safety costs -----------------------------------------------------------------------------------------
+
+
+_COSTS: tuple[tuple[Column, str, str, str], ...] = (
+    (USERS, "Users harmed", "harms the fewest users", "harm the fewest users"),
+    (COST, "Extra pods, in pod-seconds", "needs the fewest extra pods", "need the fewest extra pods"),
+    (DURATION, "Whole release", "is the quickest", "are the quickest"),
+)
+
+
+def trade_off(document: Document, candidate: str) -> Figure:
+    """Users harmed, extra pods and duration of every strategy side by side, the least harmful on top."""
+    found = list(rows(document, candidate))
+    place = {row.strategy: at for at, row in enumerate(found)}
+    worst = max((row.cell(USERS).value or 0.0 for row in found), default=0.0)
+    found.sort(key=lambda row: row.cell(USERS).value if row.cell(USERS).value is not None else worst + 1)
+    with _style():
+        return _trade_off(document, found, place, plain(candidate), is_bad(document, candidate))
+
+
+def _trade_off(
+    document: Document, found: Sequence[Row], place: dict[str, int], candidate: str, bad: bool
+) -> Figure:
+    height = 1.62 + 0.46 * len(found)
+    figure = Figure(figsize=(11.0, height), facecolor=PAPER)
+    word = "bad" if bad else "good"
+    figure.text(
+        0.018, 1 - 0.18 / height, f"Candidate {shortened(candidate, 30)} ({word}): what safety costs",
+        fontsize=13, fontweight="bold", va="top",
+    )  # fmt: skip
+    figure.text(
+        0.018, 1 - 0.49 / height, _finding(found), fontsize=9.5, va="top",
+    )  # fmt: skip
+    many = len(document["seeds"])
+    figure.text(
+        0.018, 0.09 / height, f"Mean of {many:,} {'seed' if many == 1 else 'seeds'} (marker), 95 % interval of the "
+        "mean (thick), what one run does in 90 % of cases (thin). Lower is better everywhere.",
+        fontsize=8, color=FAINT, va="bottom",
+    )  # fmt: skip
+    left, width, gap = 0.150, 0.262, 0.026
+    bottom, tall = 0.58 / height, (height - 1.62) / height
+    for at, (column, title, *_) in enumerate(_COSTS):
+        axes = figure.add_axes((left + at * (width + gap), bottom, width, tall))
+        _dots(axes, found, place, column, float(document["horizon"]))
+        axes.set_title(title, loc="left", fontweight="bold", pad=5)
+        if at == 0:
+            for y, row in enumerate(found):
+                beside = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
+                axes.annotate(
+                    shortened(row.strategy, 19), (0, y), (-8, 5), va="center", fontweight="bold",
+                    color=_look(place[row.strategy])["color"], annotation_clip=False, **beside,
+                )  # fmt: skip
+                axes.annotate(
+                    _mostly(row, many), (0, y), (-8, -7), va="center", fontsize=7.5, annotation_clip=False,
+                    color=FAINT, **beside,
+                )  # fmt: skip
+    return figure
+
+
+def _mostly(row: Row, seeds: int) -> str:
+    """How it ends most often, and how often."""
+    if not row.endings:
+        return ""
+    first = row.endings[0]
+    sign = {True: "✓ ", False: "✗ ", None: ""}[first.right]
+    return f"{sign}{VERDICTS[first.verdict]} {round(first.share * seeds):,} of {seeds:,}"
+
+
+def _finding(found: Sequence[Row]) -> str:
+    """Who is best in each of the three, in one line."""
+    said: dict[str, list[str]] = {}
+    for column, _, one, many in _COSTS:
+        best = [shortened(row.strategy, 30) for row in found if row.cell(column).mark is Mark.BEST]
+        if best:
+            said.setdefault(listed(best), []).append(one if len(best) == 1 else many)
+    lines = [f"{name} {listed(words)}" for name, words in said.items()]
+    return "; ".join(lines) + "." if lines else "The strategies differ by no more than chance."
+
+
+def _dots(axes: Axes, found: Sequence[Row], place: dict[str, int], column: Column, horizon: float) -> None:
+    """One panel: per strategy a marker with its intervals, and beside it the number."""
+    cells = [row.cell(column) for row in found]
+    ends = [_reach(cell) for cell in cells if cell.value is not None]
+    top = max((high for _, high in ends), default=1.0) or 1.0
+    low = min(0.0, *(low for low, _ in ends)) if ends else 0.0
+    unit, factor = _unit(cells, top)
+    axes.set_xlim((low - 0.03 * top), top * 1.62 + 1e-9)
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.axvline(0, color=FAINT, linewidth=0.7, zorder=0)
+    axes.tick_params(length=2.5, labelsize=8, pad=2)
+    ticks = [t for t in MaxNLocator(4).tick_values(0, top / factor) if t <= top / factor * 1.01]
+    axes.set_xticks([t * factor for t in ticks], [f"{t:,g}{unit}" if t else "0" for t in ticks])
+    for y, (row, cell) in enumerate(zip(found, cells, strict=True)):
+        axes.axhline(y, color="#e7e9ec", linewidth=0.7, zorder=0)
+        _dot(axes, y, cell, _look(place[row.strategy]))
+
+
+def _reach(cell: Cell) -> tuple[float, float]:
+    values = [cell.value or 0.0, cell.low, cell.high, cell.figure.get("predict_low"), cell.figure.get("predict_high")]
+    known = [v for v in values if v is not None]
+    return min(known), max(known)
+
+
+def _unit(cells: Iterable[Cell], top: float) -> tuple[str, float]:
+    if any(cell.figure.get("unit") in ("s", "seconds") for cell in cells):
+        return (" s", 1.0) if top < 180 else (" min", 60.0) if top < 10800 else (" h", 3600.0)
+    return ("", 1.0) if top < 100_000 else (" k", 1e3)
+
+
+def _dot(axes: Axes, y: int, cell: Cell, look: dict[str, Any]) -> None:
+    if cell.value is None:
+        axes.text(0, y, f"  {cell.why}", va="center", fontsize=8.5, color=FAINT, fontstyle="italic")
+        return
+    low, high = cell.figure.get("predict_low"), cell.figure.get("predict_high")
+    if low is not None and high is not None:
+        axes.plot([low, high], [y, y], color=look["color"], linewidth=1.0, solid_capstyle="butt")
+    if cell.low is not None and cell.high is not None:
+        axes.plot([cell.low, cell.high], [y, y], color=look["color"], linewidth=4.5, alpha=0.55, solid_capstyle="butt")
+    best = cell.mark is Mark.BEST
+    axes.plot(
+        [cell.value], [y], marker=look["marker"], markersize=7.5, color=look["color"],
+        markeredgecolor=PAPER, markeredgewidth=0.9, linestyle="none", zorder=4,
+    )  # fmt: skip
+    words = str(cell.written) + (f"  {cell.mark}" if cell.mark in (Mark.BEST, Mark.TIED) else "")
+    axes.annotate(
+        words, (_reach(cell)[1], y), (8, 0), textcoords="offset points", va="center", fontsize=8.5,
+        fontweight="bold" if best else "normal", annotation_clip=False,
+    )  # fmt: skip
+
+
+# --- files -----------------------------------------------------------------------------------------------------
+
+
+def drawn(figure: Figure) -> Drawn:
+    """The figure as PNG and SVG; same figure, same bytes. Text in the SVG is text, in fonts that browsers find."""
+    with _style():
+        svg = io.StringIO()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+        png = io.BytesIO()
+        with _readable(figure):
+            FigureCanvasAgg(figure)
+            figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 4})
+    fonts = ", ".join(f"'{name}'" for name in (LATIN, "Verdana", *CJK[:9]))
+    text = re.sub(rf"'{LATIN}'(, '[^']+')*(, sans-serif)?", f"{fonts}, sans-serif", svg.getvalue())
+    return Drawn(png.getvalue(), text)
+
+
+def save(figure: Figure, path: str | Path) -> tuple[Path, Path]:
+    """Write `path`.png and `path`.svg, each at once or not at all; returns both. Raises OSError."""
+    made, base = drawn(figure), Path(path)
+    files = base.with_name(base.name + ".png"), base.with_name(base.name + ".svg")
+    put(files[0], made.png)
+    put(files[1], made.svg.encode())
+    return files
+
+
+@contextmanager
+def _readable(figure: Figure) -> Iterator[None]:
+    """In a picture, names that no installed font can write are numbered, and a line below says so."""
+    numbers: dict[str, str] = {}
+    changed: list[tuple[Text, str]] = []
+    for text in figure.findobj(Text):
+        before = text.get_text()
+        after = _numbered(before, numbers)
+        if after != before:
+            changed.append((text, before))
+            text.set_text(after)
+    note = None
+    if numbers:
+        which = ", ".join(numbers.values())
+        note = figure.text(
+            0.99, 0.002, f"{which}: characters that no font on this machine has; the .svg shows them", ha="right",
+            va="bottom", fontsize=7, color=FAINT,
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        if note is not None:
+            note.remove()
+        for text, before in changed:
+            text.set_text(before)
+
+
+def _numbered(text: str, numbers: dict[str, str]) -> str:
+    """The text with every run of unwritable characters replaced by its number, the same run by the same number."""
+    if text.isascii():
+        return text
+    out, run = "", ""
+    for char in text + "\0":
+        if char != "\0" and not _writable(char):
+            run += char
+            continue
+        if run:
+            out += numbers.setdefault(run, f"[{len(numbers) + 1}]")
+            run = ""
+        out += char if char != "\0" else ""
+    return out
+
+
+@cache
+def _writable(char: str) -> bool:
+    return any(font.get_char_index(ord(char)) for font in _fonts())
+
+
+@cache
+def _fonts() -> tuple[Any, ...]:
+    found = [font_manager.findfont(name) for name in _families()]
+    return tuple(font_manager.get_font(path) for path in found)
