@@ -1,5 +1,338 @@
-"""The command line of Rolloutlab."""
+"""The command line. It parses, calls the public API, and shows; data on stdout, everything else on stderr."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from scenarios import explain as explained
+from scenarios.check import Level, check as find
+from scenarios.errors import ScenarioError
+from scenarios.load import library, load
+from scenarios.route import Unrealisable
+from scenarios.scenario import Scenario
+
+BAD_INPUT, OUR_BUG, INTERRUPTED, TERMINATED = 2, 1, 130, 143
+
+app = typer.Typer(
+    name="rolloutlab",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="""Which way of releasing your service should you use, and what will it cost when the new version is bad?
+
+    Start with [bold]rolloutlab compare quickstart[/bold], then with your own Deployment:
+    [bold]rolloutlab import deployment.yaml --to my.yaml[/bold], [bold]rolloutlab compare my.yaml[/bold].
+    A SCENARIO is a YAML file, or a world of the library: WORLDS.""",
+    epilog="Exit codes: 0 done · 2 bad input · 130 or 143 interrupted · 1 a bug of ours.",
+)
+
+
+class Output(StrEnum):
+    """Formats of a comparison on stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+
+
+class Plain(StrEnum):
+    """Formats of everything else."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+ScenarioArgument = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="A file, or a world of the library.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Override a value, e.g. candidate.errors.0.share=5%."),
+]
+StrategyOption = Annotated[
+    list[str] | None, typer.Option("--strategy", "-s", help="Only this strategy; may be repeated.")
+]
+CandidateOption = Annotated[
+    list[str] | None, typer.Option("--candidate", "-c", help="Only this candidate; may be repeated.")
+]
+FolderOption = Annotated[
+    Path | None, typer.Option("--to", help="Folder for the results [default: runs/NAME].")
+]
+
+
+class Terminated(Exception):
+    """SIGTERM came."""
+
+
+@app.command()
+def compare(
+    scenario: ScenarioArgument,
+    strategy: StrategyOption = None,
+    candidate: CandidateOption = None,
+    seeds: Annotated[int | None, typer.Option(min=1, max=100_000, help="Seeds 0 … N − 1.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Processes [default: one per core].")
+    ] = None,
+    to: FolderOption = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="What stdout gets.")] = Output.TABLE,
+    overrides: SetOption = None,
+) -> None:
+    """Compare the scenario's strategies with its candidates, good and bad, over many seeds.
+
+    Prints a table to decide by; the folder gets the whole report: report.html, charts, comparison.json and the
+    first seed's records.
+    """
+    import rolloutlab
+    from rolloutlab_files import ResultFolder
+    from reports import formats, table
+
+    world = load(scenario, overrides or ())
+    _known(strategy, world.strategies, "strategy")
+    _known(candidate, world.variants, "candidate")
+    with ResultFolder.of(to, world.name) as folder:
+        with _progress("seeds") as told:
+            result = rolloutlab.compare(
+                world,
+                seeds=seeds,
+                strategies=strategy,
+                candidates=candidate,
+                jobs=jobs,
+                records=folder.records,
+                progress=told,
+            )
+        command = _command()
+        page = folder.write_comparison(result, command)
+    if output is Output.TABLE:
+        Console().print(table.table(result.document, world, command, str(page)))
+    else:
+        writers = {
+            Output.JSON: formats.dumps,
+            Output.CSV: formats.to_csv,
+            Output.MARKDOWN: formats.to_markdown,
+        }
+        sys.stdout.write(writers[output](result.document))
+    if result.interrupted:
+        _say(
+            f"[bold]Interrupted:[/bold] what is shown rests on {len(result.document['seeds'])} finished seeds."
+        )
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def run(
+    scenario: ScenarioArgument,
+    strategy: Annotated[str, typer.Option("--strategy", "-s", help="Which strategy.")],
+    candidate: Annotated[str | None, typer.Option("--candidate", "-c", help="[default: the first]")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 0,
+    to: FolderOption = None,
+    output: Annotated[Plain, typer.Option("--output", "-o")] = Plain.TABLE,
+    overrides: SetOption = None,
+) -> None:
+    """Run one trial and tell its story: what was done and decided when, and what it cost."""
+    import rolloutlab
+    from rolloutlab_files import ResultFolder
+    from reports import story
+
+    world = load(scenario, overrides or ())
+    _known([strategy], world.strategies, "strategy")
+    _known([candidate] if candidate else None, world.variants, "candidate")
+    if strategy in (reasons := world.unrealisable()):
+        raise Unrealisable(f"{strategy}: {reasons[strategy]}")
+    chosen = candidate or next(iter(world.variants))
+    with ResultFolder.of(to, f"{world.name}--{strategy}--{chosen}--seed-{seed}") as folder:
+        record = rolloutlab.simulate(world, strategy, candidate=chosen, seed=seed)
+        measured = rolloutlab.measured(record)
+        path = folder.write_record(record, _command())
+    if output is Plain.JSON:
+        sys.stdout.write(story.dumps(record, measured))
+    else:
+        Console().print(story.story(record, measured, str(path)))
+
+
+@app.command()
+def check(
+    scenario: ScenarioArgument,
+    output: Annotated[Plain, typer.Option("--output", "-o")] = Plain.TABLE,
+    overrides: SetOption = None,
+) -> None:
+    """Say what is wrong with a scenario, and what will mislead, without running it."""
+    found = find(load(scenario, overrides or ()))
+    if output is Plain.JSON:
+        rows = [{"level": str(a.level), "path": a.path, "message": a.message} for a in found]
+        sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+        return
+    console = Console(highlight=False)
+    for advice in found:
+        console.print(f"[bold]{advice.level}[/bold]  {escape(advice.path)}: {escape(advice.message)}")
+    problems = sum(advice.level is Level.PROBLEM for advice in found)
+    console.print(
+        f"{escape(scenario)} is a valid scenario; {len(found)} remarks, {problems} of them problems."
+    )
+
+
+@app.command()
+def explain(
+    scenario: ScenarioArgument,
+    strategy: StrategyOption = None,
+    output: Annotated[Plain, typer.Option("--output", "-o")] = Plain.TABLE,
+    overrides: SetOption = None,
+) -> None:
+    """Print what each strategy will do, stage by stage, with its way back; nothing is run."""
+    world = load(scenario, overrides or ())
+    _known(strategy, world.strategies, "strategy")
+    names = strategy or list(world.strategies)
+    impossible = world.unrealisable()
+    if output is Plain.JSON:
+        plans = {n: explained.as_data(world.plan(n)) for n in names if n not in impossible}
+        document = {"format": "rolloutlab.plans/1", "plans": plans, "problems": impossible}
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+        return
+    texts = [f"{n}: {impossible[n]}" if n in impossible else explained.prose(n, world.plan(n)) for n in names]
+    Console(highlight=False, markup=False).print("\n\n".join(texts), soft_wrap=True)
+
+
+@app.command("import")
+def import_(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…", help="Manifests: files, folders, or - for standard input.")
+    ],
+    to: Annotated[Path | None, typer.Option("--to", help="Scenario file to write [default: stdout].")] = None,
+) -> None:
+    """Make a scenario of your own Deployment and Service.
+
+    Reads what `helm template` or `kustomize build` print. What manifests cannot tell becomes a default, marked as
+    such; kinds that are not understood are named and left alone.
+    """
+    from rolloutlab_files import manifest_texts, write_new
+    from scenarios import manifests
+
+    imported = manifests.read(manifest_texts(files))
+    text = manifests.to_yaml(imported)
+    if to is None:
+        sys.stdout.write(text)
+    else:
+        write_new(to, text)
+        _say(f"Wrote [bold]{escape(str(to))}[/bold]; next: rolloutlab compare {escape(str(to))}")
+    for left in imported.left_alone:
+        _say(f"left alone: {escape(left)}")
+
+
+@app.command()
+def init(
+    to: Annotated[Path, typer.Argument(metavar="FILE", help="Scenario file to write.")] = Path(
+        "scenario.yaml"
+    ),
+) -> None:
+    """Write a commented starter scenario, for who has no manifests."""
+    from rolloutlab_files import write_new
+    from scenarios import manifests
+
+    write_new(to, manifests.starter())
+    _say(f"Wrote [bold]{escape(str(to))}[/bold]; next: rolloutlab compare {escape(str(to))}")
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A comparison's folder.")],
+    to: Annotated[Path | None, typer.Option("--to", help="Folder to write into [default: the same].")] = None,
+) -> None:
+    """Make the page and the charts again from a comparison's own files."""
+    from rolloutlab_files import ResultFolder
+
+    page = ResultFolder.report_again(folder, to or folder)
+    _say(f"Wrote [bold]{escape(str(page))}[/bold]")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    from scenarios.schema import json_schema
+
+    sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+def _known(names: list[str] | None, known: Any, word: str) -> None:
+    for name in names or ():
+        if name not in known:
+            there = ", ".join(known)
+            raise typer.BadParameter(f"no {word} is called {name!r}; there is {there}")
+
+
+def _command() -> str:
+    """The command line that reproduces this."""
+    import shlex
+
+    return shlex.join(["rolloutlab", *sys.argv[1:]])
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+
+
+@contextmanager
+def _progress(word: str) -> Iterator[Any]:
+    """A bar on stderr where a person looks at it; nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(word, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script: every expected failure is one clear message and its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    assert app.info.help is not None
+    app.info.help = str(app.info.help).replace("WORLDS", ", ".join(library()))
+    try:
+        app(standalone_mode=False)
+    except ScenarioError as error:
+        _fail(str(error))
+    except (Unrealisable, OSError) as error:
+        _fail(str(error))
+    except typer._click.exceptions.ClickException as error:
+        error.show()
+        sys.exit(BAD_INPUT)
+    except (KeyboardInterrupt, typer.Abort):
+        _say("Interrupted; nothing was finished.")
+        sys.exit(INTERRUPTED)
+    except Terminated:
+        sys.exit(TERMINATED)
+
+
+def _fail(text: str) -> NoReturn:
+    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
+    sys.exit(BAD_INPUT)
+
+
+if __name__ == "__main__":
+    main()

@@ -179,7 +179,8 @@ class Stage:
     """One step of a plan: what is done on entering, what is awaited (all of it), what ends it early.
 
     `deadline` counts from entering; `given_up` are conditions any of which counts as a deadline passed. A guard
-    that fails, a deadline passed with `on_deadline` UNDO, or an abort leads to `undo`, stages of their own.
+    that fails, a deadline passed with `on_deadline` UNDO, or an abort leads to `undo`, stages of their own. A stage
+    that waits for pods and has seen none more become available for `stalls_after` is stuck, until one does.
     """
 
     name: str
@@ -189,6 +190,7 @@ class Stage:
     deadline: Seconds | None = None
     given_up: tuple[Until, ...] = ()
     on_deadline: OnDeadline = OnDeadline.UNDO
+    stalls_after: Seconds = 600.0
     undo: tuple["Stage", ...] = ()
 
 

@@ -77,7 +77,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a release is. `back` is the stage whose way back is walked, None while going forward."""
+    """Where a release is. `back` is the stage whose way back is walked, None while going forward.
+
+    `available` is the most pods of the wanted version that the stage has seen available, last more at `grown_at`.
+    """
 
     back: int | None = None
     index: int = -1
@@ -90,6 +93,8 @@ class State:
     settled_at: float | None = None
     stuck_at: float | None = None
     reason: str = ""
+    available: int = 0
+    grown_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ def step(plan: Plan, guards: Guards, state: State, seen: Observation) -> Step:
         return _enter(plan, _judge_all(guards, state, seen, ()), seen.t, 0, None)
     stage = path(plan, state)[state.index]
     state = replace(state, done=state.done | (seen.done & state.asked))
-    state = _judge_all(guards, state, seen, stage.guards)
+    state = _count_pods(stage, _judge_all(guards, state, seen, stage.guards), seen)
     refused = {i: why for i, why in seen.refused.items() if i in state.asked and i not in state.done}
     if (why := _gone_wrong(guards, stage, state, seen)) is not None:
         return _turn_back(plan, state, seen.t, *why)
@@ -133,6 +138,8 @@ def step(plan: Plan, guards: Guards, state: State, seen: Observation) -> Step:
         if stage.on_deadline is OnDeadline.UNDO and stage.undo and state.back is None:
             return _turn_back(plan, state, seen.t, Kind.DEADLINE, late)
         state, events = _stuck(state, seen.t, stage, late)
+    elif _stalled(stage, state, seen.t):
+        state, events = _stuck(state, seen.t, stage, "no more pods became available")
     else:
         events = ()
     if _holds_all(stage, state, seen):
@@ -179,6 +186,21 @@ def _overdue(stage: Stage, state: State, seen: Observation, refused: Mapping[str
     return None
 
 
+def _count_pods(stage: Stage, state: State, seen: Observation) -> State:
+    """Note that more pods than ever in this stage are available; the stage then moves again."""
+    pools = [seen.pools[c.pool] for c in stage.until if isinstance(c, Ready) and c.pool in seen.pools]
+    available = sum(pool.pods.get(pool.version, (0, 0, 0))[2] for pool in pools)
+    if available <= state.available:
+        return state
+    stuck_at = None if _stalled(stage, state, seen.t) else state.stuck_at
+    return replace(state, available=available, grown_at=seen.t, stuck_at=stuck_at)
+
+
+def _stalled(stage: Stage, state: State, t: float) -> bool:
+    waits = any(isinstance(condition, Ready) for condition in stage.until)
+    return waits and t >= max(state.grown_at, state.entered_at) + stage.stalls_after
+
+
 def _stuck(state: State, t: float, stage: Stage, why: str) -> tuple[State, tuple[Event, ...]]:
     if state.stuck_at is not None:
         return state, ()
@@ -215,7 +237,16 @@ def _last_guarded(plan: Plan) -> int:
 def _enter(
     plan: Plan, state: State, t: float, index: int, back: int | None, events: tuple[Event, ...] = ()
 ) -> Step:
-    state = replace(state, back=back, index=index, entered_at=t, asked=frozenset(), done=frozenset())
+    state = replace(
+        state,
+        back=back,
+        index=index,
+        entered_at=t,
+        asked=frozenset(),
+        done=frozenset(),
+        available=0,
+        grown_at=t,
+    )
     stage = path(plan, state)[index]
     return Step(*_ask_due(stage, state, t), (*events, Event(t, Kind.STAGE, stage.name)))
 
@@ -290,7 +321,7 @@ def next_wake(plan: Plan, state: State, now: float) -> float | None:
     waits = [timed.after for timed in stage.enter]
     waits += [condition.seconds for condition in stage.until if isinstance(condition, Elapsed)]
     waits += [stage.deadline] if stage.deadline is not None else []
-    instants = [state.entered_at + wait for wait in waits]
+    instants = [state.entered_at + wait for wait in waits] + [state.grown_at + stage.stalls_after]
     return min((t for t in instants if t > now), default=None)
 
 

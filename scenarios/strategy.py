@@ -91,6 +91,7 @@ class _OneDeployment(Strategy):
             self.guards,
             given_up=(Overdue("main"),),
             on_deadline=OnDeadline(self.rollback),
+            stalls_after=self.progress_deadline + 60,  # the controller's own word comes first
             undo=(undo,),
         )
         return Plan((("main", service.replicas),), whole("main"), self.via, (stage,))

@@ -15,8 +15,8 @@ from scenarios.semantics.deployment import (
     has_timed_out,
     is_complete,
     is_progressing,
-    settle,
     status,
+    sync,
 )
 from scenarios.semantics.deployment_status import COMPLETE
 from scenarios.semantics.replica_set import Phase, PodRank, deletion_order
@@ -25,6 +25,9 @@ from sim.pods import Pod
 
 REACTION = 20_000_000
 """From a change to the sync it causes: informers and queue; the first batch is out within 50 ms."""
+
+AGAIN = 5_000_000
+"""From a sync that changed something to the next; each sync does one kind of thing."""
 
 VERSIONS = (STABLE, CANDIDATE)
 
@@ -66,9 +69,12 @@ class PoolController:
 
     def poke(self) -> None:
         """Something changed: sync soon, once for all changes until then."""
+        self._plan(REACTION)
+
+    def _plan(self, delay: int) -> None:
         if not self._planned:
             self._planned = True
-            self.clock.after(REACTION, Order.CONTROLLER, self._sync)
+            self.clock.after(delay, Order.CONTROLLER, self._sync)
 
     def of(self, version: str) -> list[Pod]:
         """The pods of a version, terminating ones left out."""
@@ -84,10 +90,13 @@ class PoolController:
         self._planned = False
         self.pods = [pod for pod in self.pods if not pod.gone]
         self._refresh()
-        self.replica_sets = settle(self.deployment, self.replica_sets, old_pods_running=self._old_running())
-        for replica_set in self.replica_sets:
-            self._resize(replica_set)
-        self._refresh()
+        wanted = sync(self.deployment, self.replica_sets, old_pods_running=self._old_running())
+        if wanted != self.replica_sets:
+            self.replica_sets = wanted
+            for replica_set in wanted:
+                self._resize(replica_set)
+            self._refresh()
+            self._plan(AGAIN)
         self._watch_progress()
 
     def _refresh(self) -> None:
@@ -133,9 +142,7 @@ class PoolController:
             self._report()
         if deadline is not None and not complete and not late:
             # upstream looks again a second after the deadline
-            self.clock.at(
-                self._progressed_at + nanoseconds(deadline) + SECOND, Order.CONTROLLER, self.poke
-            )
+            self.clock.at(self._progressed_at + nanoseconds(deadline) + SECOND, Order.CONTROLLER, self.poke)
 
 
 def _rank(uid: str, pod: Pod) -> PodRank:

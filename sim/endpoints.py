@@ -127,7 +127,11 @@ class IngressController(Proxy):
 
     def __init__(self, settings: IngressNginx, phase: int, *args: object) -> None:
         super().__init__(*args)  # type: ignore[arg-type]
-        self.period, self.poll, self.phase = nanoseconds(settings.sync_period), nanoseconds(settings.poll), phase
+        self.period, self.poll, self.phase = (
+            nanoseconds(settings.sync_period),
+            nanoseconds(settings.poll),
+            phase,
+        )
 
     def _next_sync(self) -> int:
         return ingress_nginx.next_sync(self.clock.now, self.last_sync, self.period)

@@ -406,7 +406,13 @@ def outstanding(free, ranks, queued, slots, span, turned, size, lanes, t):  # ty
         f2 = _f8(free + 16 * slots)
         f3 = _f8(free + 24 * slots)
         for x in range(span):
-            busy = queued[x] + np.int64(f0[x] > t) + np.int64(f1[x] > t) + np.int64(f2[x] > t) + np.int64(f3[x] > t)
+            busy = (
+                queued[x]
+                + np.int64(f0[x] > t)
+                + np.int64(f1[x] > t)
+                + np.int64(f2[x] > t)
+                + np.int64(f3[x] > t)
+            )
             rank = ranks[x] - turned
             rank += (rank >> 63) & size
             best = min(best, (busy << RANK_BITS) + rank)
@@ -437,7 +443,12 @@ def make(least: int) -> Any:
         due, demand, choice, pick, user = block.due, block.demand, block.choice, block.pick, block.user
         free, waiting, bag_end, bag_code = pods.free, pods.waiting, pods.bag_end, pods.bag_code
         counts, arrivals, latency, bin_of = books.counts, books.arrivals, books.latency, books.bin_of
-        free_at, waiting_at, rank_at, users_at = refs[FREE, 0], refs[WAITING, 0], refs[RANK, 0], refs[USERS, 0]
+        free_at, waiting_at, rank_at, users_at = (
+            refs[FREE, 0],
+            refs[WAITING, 0],
+            refs[RANK, 0],
+            refs[USERS, 0],
+        )
         bugged = reals[7] > 0.0 or reals[8] > 0.0
         stop = min(until, horizon)
         while True:
@@ -573,7 +584,9 @@ def make(least: int) -> Any:
                                     status = TIMEOUT
                             bits = np.float64(end - t).view(np.int64) >> (52 - MANTISSA)
                             which = max(bits - ((1023 + LOW) << MANTISSA), 0)
-                            latency[(bin_of[np.int64(end - start)] * 2 + version) * BUCKETS + which] += np.uint32(1)
+                            latency[(bin_of[np.int64(end - start)] * 2 + version) * BUCKETS + which] += (
+                                np.uint32(1)
+                            )
                             held = pods.pending[slot]
                             if held == bag:
                                 held = compact(pods, bag, slot, t, tracing)

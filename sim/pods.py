@@ -70,7 +70,14 @@ class Pod:
     )
 
     def __init__(
-        self, pool: str, kit: Kit, number: int, ordinal: int, clock: Clock, requests: Requests, listener: Listener
+        self,
+        pool: str,
+        kit: Kit,
+        number: int,
+        ordinal: int,
+        clock: Clock,
+        requests: Requests,
+        listener: Listener,
     ) -> None:
         self.pool, self.kit, self.number, self.ordinal = pool, kit, number, ordinal
         self.clock, self.requests, self.listener = clock, requests, listener
@@ -142,7 +149,9 @@ class Pod:
             self.requests.refuse(self.slot)
         listening = now + self._draw(Purpose.START, start, self.starts)
         self.clock.at(listening, Order.POD, lambda: self._if_current(begun, self._listen))
-        self.clock.at(self._ready_at(now, seen, listening), Order.POD, lambda: self._if_current(begun, self._ready_now))
+        self.clock.at(
+            self._ready_at(now, seen, listening), Order.POD, lambda: self._if_current(begun, self._ready_now)
+        )
 
     def _ready_at(self, begun: int, seen: int, listening: int) -> int:
         probe = self.kit.settings.readiness

@@ -1,0 +1,108 @@
+"""A comparison's folder: made beside its place and moved there whole, so that nothing is half-written or lost."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from scenarios.names import file_name
+from scenarios.record import Record, RecordError, read
+
+RUNS = Path("runs")
+COMPARISON, PROVENANCE, RECORDS, PAGE, CHARTS = (
+    "comparison.json",
+    "provenance.json",
+    "records",
+    "report.html",
+    "charts",
+)
+_OURS = (COMPARISON, PROVENANCE, RECORDS, PAGE, CHARTS)
+_FORMAT = "rolloutlab.comparison/1"
+
+
+class FolderError(OSError):
+    """A folder cannot be used; the text says which and why."""
+
+
+def default(name: str) -> Path:
+    """Where results of that name go: below `runs` in the current folder."""
+    return RUNS / file_name(name)
+
+
+@contextmanager
+def prepared(target: Path) -> Iterator[Path]:
+    """A folder to build results in; its entries replace those of `target` when the block ends well.
+
+    Other entries of `target` stay. Raises FolderError beforehand where the place cannot be written, or holds
+    entries of the same names that no comparison of ours made.
+    """
+    target = Path(os.path.abspath(target))
+    _refuse_foreign(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise FolderError(f"{target}: cannot be written: {error.strerror or error}") from None
+    try:
+        yield workshop
+        _install(workshop, target)
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _refuse_foreign(target: Path) -> None:
+    if target.exists() and not target.is_dir():
+        raise FolderError(f"{target}: is a file, expected a folder")
+    if target.is_dir() and not (target / COMPARISON).is_file():
+        there = [name for name in _OURS if (target / name).exists()]
+        if there:
+            raise FolderError(f"{target}: holds {', '.join(there)} of something else; choose another folder")
+    if target.is_dir() and not os.access(target, os.W_OK):
+        raise FolderError(f"{target}: cannot be written: permission denied")
+
+
+def _install(workshop: Path, target: Path) -> None:
+    target.mkdir(exist_ok=True)
+    for made in sorted(workshop.iterdir()):
+        place = target / made.name
+        if place.is_dir() and not place.is_symlink():
+            # a folder cannot be renamed over another: the old one steps aside first
+            aside = workshop / f".old-{made.name}"
+            place.rename(aside)
+        made.replace(place)
+
+
+def store(
+    workshop: Path, document: str, provenance: Mapping[str, Any], report: Callable[[Path], None]
+) -> None:
+    """Put a comparison into the folder being built: its document, its provenance, its page and charts."""
+    (workshop / COMPARISON).write_text(document, encoding="utf-8")
+    text = json.dumps(provenance, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    (workshop / PROVENANCE).write_text(text, encoding="utf-8")
+    report(workshop)
+
+
+def stored(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Sequence[Record]]:
+    """The document, provenance and records of a comparison's folder. Raises RecordError."""
+    document = _json(folder / COMPARISON)
+    if document.get("format") != _FORMAT:
+        raise RecordError(f"{folder}: its format is {document.get('format')!r}; this version reads {_FORMAT}")
+    kept = folder / RECORDS
+    records = [read(place) for place in sorted(kept.iterdir())] if kept.is_dir() else []
+    return document, _json(folder / PROVENANCE), records
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{path}: is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise RecordError(f"{path}: expected an object")
+    return content
