@@ -5,7 +5,9 @@ window. Readable without colour: every strategy has its own dashes and its own m
 """
 
 import io
+import logging
 import re
+import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +33,11 @@ from reports.words import listed, plain, quantity, share, shortened
 from scenarios.record import Record, Trial
 from scenarios.release import Kind
 
+# it complains on stderr of a Chinese font that has no bold, and of taking a moment at its very first use
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+
 Array = NDArray[Any]
+WIDTH = 12.0
 INK, FAINT, PAPER = "#1f2328", "#6e7781", "#ffffff"
 # Okabe and Ito's colours, told apart by the colour-blind; the yellow is left out, it is lost on white
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5588f", "#8a6d00", "#3a9ad9", "#444444", "#7a4fbf")
@@ -66,6 +72,7 @@ STYLE = {
     "ytick.labelcolor": INK,
     "text.color": INK,
     "path.simplify": True,
+    "text.hinting": "none",
     "axes.unicode_minus": True,
 }
 DPI = 115
@@ -192,7 +199,7 @@ def _timeline(lines: Sequence[_Line], candidate: str, clock: _Clock) -> Figure:
     count, gap = len(lines), 0.33
     lane, panel = 0.24 * count + 0.12, max(1.15, 0.165 * count + 0.3)
     height = 1.45 + lane + len(_PANELS) * (panel + gap)
-    figure = Figure(figsize=(11.0, height), facecolor=PAPER)
+    figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
     trial = lines[0].record.trial
     figure.text(
         0.018, 1 - 0.20 / height, f"Candidate {shortened(candidate, 40)}: what happens over time", fontsize=13,
@@ -204,7 +211,7 @@ def _timeline(lines: Sequence[_Line], candidate: str, clock: _Clock) -> Figure:
     )  # fmt: skip
 
     def row(top: float, tall: float) -> Axes:
-        axes = figure.add_axes((0.092, 1 - (top + tall) / height, 0.715, tall / height))
+        axes = figure.add_axes((0.135, 1 - (top + tall) / height, 0.655, tall / height))
         axes.set_xlim(0, 1)
         axes.axvline(float(clock.at(0)), color=FAINT, linewidth=0.7, zorder=0)
         if clock.stretched:
@@ -217,13 +224,13 @@ def _timeline(lines: Sequence[_Line], candidate: str, clock: _Clock) -> Figure:
     top = 1.0 + lane + gap
     for title, draw in _PANELS:
         axes = row(top, panel)
-        axes.set_title(title(trial), loc="left", fontweight="bold", pad=4)
+        axes.set_title(title(trial), loc="left", fontweight="bold", y=1.0, pad=4)
         draw(axes, lines, clock)
         axes.set_xticks([float(clock.at(t)) for t in clock.ticks()[0]])
         top += panel + gap
     axes.set_xticks([float(clock.at(t)) for t in clock.ticks()[0]], clock.ticks()[1])
     axes.tick_params(labelbottom=True)
-    axes.set_xlabel("time after the trigger", color=FAINT, fontsize=8, labelpad=1)
+    figure.text(0.4625, 0.12 / height, "time after the trigger", color=FAINT, fontsize=8, ha="center")
     return figure
 
 
@@ -249,7 +256,7 @@ def _lanes(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
         _events(axes, line, at, clock)
         beside = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
         axes.annotate(
-            shortened(line.name, 15), (0, at), (-7, 0), ha="right", color=colour, fontweight="bold", fontsize=8.5,
+            shortened(line.name, 18), (0, at), (-7, 0), ha="right", color=colour, fontweight="bold", fontsize=8.5,
             annotation_clip=False, **beside,
         )  # fmt: skip
         axes.annotate(_ended(line.record), (1, at), (10, 0), fontsize=8.5, annotation_clip=False, **beside)
@@ -354,7 +361,7 @@ def _latency(seconds: float) -> str:
 
 
 _PANELS: tuple[tuple[Callable[[Trial], str], Callable[[Axes, Sequence[_Line], _Clock], None]], ...] = (
-    (lambda trial: f"Effective capacity, in pods of {trial.scenario.service.replicas}", _capacity),
+    (lambda trial: f"Serving capacity, in pods (before: {trial.scenario.service.replicas})", _capacity),
     (lambda trial: "Share of requests that reach the candidate", _reach_candidate),
     (
         lambda trial: f"Share of requests that fail, over {WINDOW} s (dotted: the objective allows "
@@ -392,7 +399,7 @@ def _words(axes: Axes, lines: Sequence[_Line], words: Sequence[str]) -> None:
             color=line.look["color"], linestyle="none",
         )  # fmt: skip
         axes.text(
-            1.034, y, f"{shortened(line.name, 13)}: {text}", transform=axes.transAxes, va="center", fontsize=8,
+            1.034, y, f"{shortened(line.name, 18)}: {text}", transform=axes.transAxes, va="center", fontsize=8,
             clip_on=False,
         )  # fmt: skip
 
@@ -441,40 +448,45 @@ def trade_off(document: Document, candidate: str) -> Figure:
 def _trade_off(
     document: Document, found: Sequence[Row], place: dict[str, int], candidate: str, bad: bool
 ) -> Figure:
-    height = 1.62 + 0.46 * len(found)
-    figure = Figure(figsize=(11.0, height), facecolor=PAPER)
-    word = "bad" if bad else "good"
+    finding = textwrap.wrap(_finding(found), 150, max_lines=2, placeholder=" …")
+    above = 0.92 + 0.18 * len(finding)
+    height = above + 0.46 * len(found) + 0.62
+    figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
     figure.text(
-        0.018, 1 - 0.18 / height, f"Candidate {shortened(candidate, 30)} ({word}): what safety costs",
+        0.018, 1 - 0.18 / height, f"Candidate {shortened(candidate, 40)} ({'bad' if bad else 'good'}): what it takes",
         fontsize=13, fontweight="bold", va="top",
     )  # fmt: skip
-    figure.text(
-        0.018, 1 - 0.49 / height, _finding(found), fontsize=9.5, va="top",
-    )  # fmt: skip
+    for at, text in enumerate(finding):
+        figure.text(0.018, 1 - (0.49 + 0.18 * at) / height, text, fontsize=9.5, va="top")
     many = len(document["seeds"])
     figure.text(
         0.018, 0.09 / height, f"Mean of {many:,} {'seed' if many == 1 else 'seeds'} (marker), 95 % interval of the "
         "mean (thick), what one run does in 90 % of cases (thin). Lower is better everywhere.",
         fontsize=8, color=FAINT, va="bottom",
     )  # fmt: skip
-    left, width, gap = 0.150, 0.262, 0.026
-    bottom, tall = 0.58 / height, (height - 1.62) / height
+    left, width, gap = 0.158, 0.261, 0.022
+    bottom, tall = 0.60 / height, 0.46 * len(found) / height
     for at, (column, title, *_) in enumerate(_COSTS):
         axes = figure.add_axes((left + at * (width + gap), bottom, width, tall))
-        _dots(axes, found, place, column, float(document["horizon"]))
-        axes.set_title(title, loc="left", fontweight="bold", pad=5)
+        _dots(axes, found, place, column)
+        axes.set_title(title, loc="left", fontweight="bold", y=1.0, pad=5)
         if at == 0:
-            for y, row in enumerate(found):
-                beside = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
-                axes.annotate(
-                    shortened(row.strategy, 19), (0, y), (-8, 5), va="center", fontweight="bold",
-                    color=_look(place[row.strategy])["color"], annotation_clip=False, **beside,
-                )  # fmt: skip
-                axes.annotate(
-                    _mostly(row, many), (0, y), (-8, -7), va="center", fontsize=7.5, annotation_clip=False,
-                    color=FAINT, **beside,
-                )  # fmt: skip
+            _names(axes, found, place, many)
     return figure
+
+
+def _names(axes: Axes, found: Sequence[Row], place: dict[str, int], seeds: int) -> None:
+    """Left of the first panel: each strategy's name, and how it ends."""
+    beside = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right", "va": "center"}
+    for y, row in enumerate(found):
+        colour = _look(place[row.strategy])["color"]
+        axes.annotate(
+            shortened(row.strategy, 20), (0, y), (-8, 5), fontweight="bold", color=colour, annotation_clip=False,
+            **beside,
+        )  # fmt: skip
+        axes.annotate(
+            _mostly(row, seeds), (0, y), (-8, -7), fontsize=7.5, color=FAINT, annotation_clip=False, **beside
+        )
 
 
 def _mostly(row: Row, seeds: int) -> str:
@@ -490,14 +502,14 @@ def _finding(found: Sequence[Row]) -> str:
     """Who is best in each of the three, in one line."""
     said: dict[str, list[str]] = {}
     for column, _, one, many in _COSTS:
-        best = [shortened(row.strategy, 30) for row in found if row.cell(column).mark is Mark.BEST]
+        best = [shortened(row.strategy, 24) for row in found if row.cell(column).mark is Mark.BEST]
         if best:
             said.setdefault(listed(best), []).append(one if len(best) == 1 else many)
     lines = [f"{name} {listed(words)}" for name, words in said.items()]
     return "; ".join(lines) + "." if lines else "The strategies differ by no more than chance."
 
 
-def _dots(axes: Axes, found: Sequence[Row], place: dict[str, int], column: Column, horizon: float) -> None:
+def _dots(axes: Axes, found: Sequence[Row], place: dict[str, int], column: Column) -> None:
     """One panel: per strategy a marker with its intervals, and beside it the number."""
     cells = [row.cell(column) for row in found]
     ends = [_reach(cell) for cell in cells if cell.value is not None]
@@ -563,7 +575,7 @@ def drawn(figure: Figure) -> Drawn:
         png = io.BytesIO()
         with _readable(figure):
             FigureCanvasAgg(figure)
-            figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 4})
+            figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 2})
     fonts = ", ".join(f"'{name}'" for name in (LATIN, "Verdana", *CJK[:9]))
     text = re.sub(rf"'{LATIN}'(, '[^']+')*(, sans-serif)?", f"{fonts}, sans-serif", svg.getvalue())
     return Drawn(png.getvalue(), text)

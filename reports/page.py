@@ -1,0 +1,185 @@
+"""The report as one page of HTML that needs nothing else, and the folder it lies in with its charts.
+
+Reads the comparison document and a few records; runs nothing. Whatever a scenario names is text on the page.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from reports import charts
+from reports.assumed import assumptions
+from reports.files import put
+from reports.findings import COLUMNS, Block, Document, Mark, blocks, shown
+from reports.words import Written, plain, quantity, share
+from scenarios.record import Record
+from scenarios.scenario import Scenario
+
+CHARTS = "charts"
+PAGE = "report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A chart: the stem of its files, what it shows in words, and its SVG ready to stand in a page."""
+
+    stem: str
+    says: str
+    svg: Markup
+
+
+def write_report(
+    folder: str | Path,
+    document: Document,
+    records: Sequence[Record],
+    scenario: Scenario,
+    command: str,
+    provenance: Mapping[str, Any],
+) -> Path:
+    """Write `report.html` and `charts/*.png, *.svg` into the folder and return the page's path.
+
+    `records` are one seed's; candidates without a record get no timeline. Each file is written whole or not at
+    all, the page last. Raises OSError where the folder cannot be written.
+    """
+    base = Path(folder)
+    pictures = {
+        candidate: _pictures(base / CHARTS, at, document, records, candidate)
+        for at, candidate in enumerate(document["control"]["candidates"])
+    }
+    path = base / PAGE
+    put(path, page(document, pictures, scenario, command, provenance).encode())
+    return path
+
+
+def page(
+    document: Document,
+    pictures: Mapping[str, Sequence[Picture]],
+    scenario: Scenario,
+    command: str,
+    provenance: Mapping[str, Any],
+) -> str:
+    """The whole page as text; `pictures` by candidate."""
+    return _template().render(
+        scenario=scenario,
+        document=document,
+        blocks=blocks(document, scenario),
+        pictures={plain(name): made for name, made in pictures.items()},
+        columns=COLUMNS,
+        assumed=assumptions(scenario, document),
+        world=json.dumps(scenario.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False),
+        command=command,
+        provenance=sorted(_flat(provenance)),
+        seeds=len(document["seeds"]),
+    )
+
+
+def _pictures(
+    folder: Path, at: int, document: Document, records: Sequence[Record], candidate: str
+) -> tuple[Picture, ...]:
+    """Draw and write the charts of a candidate."""
+    figures = []
+    if any(r.trial.candidate == candidate and r.outcome is not None for r in records):
+        says = f"Serving capacity, requests to the candidate, failures and latency over time, candidate {candidate}"
+        figures.append(("timeline", says, charts.timeline(records, candidate)))
+    if any(row["candidate"] == candidate for row in document["rows"]):
+        says = f"Users harmed, extra pods and duration of each strategy, candidate {candidate}"
+        figures.append(("trade-off", says, charts.trade_off(document, candidate)))
+    made = []
+    for kind, says, figure in figures:
+        drawn, stem = charts.drawn(figure), f"{kind}-{_stem(candidate, at)}"
+        put(folder / f"{stem}.png", drawn.png)
+        put(folder / f"{stem}.svg", drawn.svg.encode())
+        made.append(Picture(stem, plain(says), _inline(drawn.svg, f"{kind[0]}{at}", plain(says))))
+    return tuple(made)
+
+
+def _stem(candidate: str, at: int) -> str:
+    """A file name for a candidate: its own where that is safe on every system, its number otherwise."""
+    safe = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", candidate) and not candidate.endswith(".")
+    return candidate.lower() if safe else f"candidate-{at + 1}"
+
+
+def _inline(svg: str, prefix: str, says: str) -> Markup:
+    """The SVG to stand in a page: no prolog, no metadata, its ids its own, named for who cannot see it."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
+    body = re.sub(r'\bid="', f'id="{prefix}-', body)
+    body = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}-", body)
+    body = re.sub(r'^<svg([^>]*?) width="[^"]*"', r"<svg\1", body, count=1)
+    body = re.sub(r'^<svg([^>]*?) height="[^"]*"', r"<svg\1", body, count=1)
+    label = Markup(' role="img" aria-label="{}"').format(says)
+    return Markup(body.replace("<svg", f"<svg{label}", 1))  # noqa: S704 - matplotlib escapes every text it writes
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
+    """Nested values as pairs of a dotted name and text."""
+    pairs: list[tuple[str, str]] = []
+    for key, value in values.items():
+        name = f"{before}{key}"
+        if isinstance(value, Mapping):
+            pairs += _flat(value, f"{name}.")
+        elif isinstance(value, list | tuple):
+            pairs.append((plain(name), plain(" ".join(str(v) for v in value))))
+        else:
+            pairs.append((plain(name), plain(value)))
+    return pairs
+
+
+def _plain_lines(text: str) -> str:
+    return "\n".join(plain(line) for line in text.split("\n"))
+
+
+def _width(part: float) -> Markup:
+    return Markup(f"{max(0.0, min(1.0, part)) * 100:.2f}%")
+
+
+def _ends(figure: Mapping[str, Any], low: str, high: str) -> str:
+    """An interval of a figure as text; empty where it has none."""
+    if figure.get(low) is None or figure.get(high) is None:
+        return ""
+    unit = figure.get("unit", "")
+    return f"{quantity(figure[low], unit)} to {quantity(figure[high], unit)}"
+
+
+def _alone(figure: Mapping[str, Any], key: str) -> str:
+    value = figure.get(key)
+    return "" if value is None else str(quantity(value, figure.get("unit", "")))
+
+
+def _mean(figure: Mapping[str, Any]) -> Written:
+    cell = shown(figure)
+    return Written(cell.why) if cell.value is None else cell.written
+
+
+def _tied(block: Block) -> list[tuple[str, list[str], list[str]]]:
+    """Per headline figure: who is best or within chance of it, and who is worse."""
+    said = []
+    for at, column in enumerate(COLUMNS):
+        good = [r.strategy for r in block.rows if r.cells[at].mark in (Mark.BEST, Mark.TIED)]
+        worse = [r.strategy for r in block.rows if r.cells[at].mark is Mark.WORSE]
+        if good and worse:
+            said.append((column.head, good, worse))
+    return said
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("reports", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        plain=plain, plain_lines=_plain_lines, width=_width, share=share, ends=_ends, alone=_alone, mean=_mean, tied=_tied
+    )
+    environment.globals["Mark"] = Mark
+    return environment.get_template("report.html.j2")
