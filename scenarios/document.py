@@ -294,6 +294,6 @@ def resolve(text: str) -> tuple[str | int | float | bool | None, str | None]:
     if _OCTAL.fullmatch(text):
         return (
             text,
-            f"{shown(text)} is an octal number for YAML; write it without leading zeros, or in quotes",
+            f"{shown(text)} is an octal number for YAML; drop the leading zeros, or quote it",
         )
     return text, None

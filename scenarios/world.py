@@ -23,7 +23,8 @@ def written(default: str, description: str | None = None) -> Any:
 
 
 _HIDDEN = r"\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
-Name = Annotated[str, Field(pattern=f"^[^{_HIDDEN}]{{1,80}}$")]
+NAME = f"^[^{_HIDDEN}]{{1,80}}$"
+Name = Annotated[str, Field(pattern=NAME)]
 """A name in any script, on one line, with nothing in it that is not seen."""
 Image = Annotated[str, Field(pattern=f"^[^{_HIDDEN} ]{{1,500}}$")]
 Text = Annotated[str, Field(pattern=f"^(?:[^{_HIDDEN}]|[\n\t]){{0,2000}}$")]
