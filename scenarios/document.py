@@ -113,7 +113,8 @@ def _syntax(error: yaml.YAMLError, text: str, origin: str) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     parts = (getattr(error, "context", None), getattr(error, "problem", None))
     message = ", ".join(part for part in parts if part) or getattr(error, "reason", "") or "unreadable"
-    line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0) or 0) + 1
+    line = (mark.line if mark else text.count("\n", 0, getattr(error, "position", 0) or 0)) + 1
+    line = min(line, max(1, len(text.splitlines())))
     tab = " (a tab; YAML is indented with spaces)" if "cannot start any token" in message else ""
     return Problem("", line, f"not YAML: {harmless(message)}{tab}", origin=origin)
 

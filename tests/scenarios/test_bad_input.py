@@ -439,7 +439,7 @@ def test_set_says_what_is_wrong_with_itself(setting, said):
             "f.yaml:2: not YAML: while scanning for the next token, found character that cannot start",
         ),
         ("a: 1\n b: 2\n", "f.yaml:2: not YAML: mapping values are not allowed in this context"),
-        ("a: [1, 2\n", "f.yaml:2: not YAML: while parsing a flow sequence"),
+        ("a: [1, 2\n", "f.yaml:1: not YAML: while parsing a flow sequence"),
         ("a: \x07\n", "f.yaml:1: not YAML: control characters are not allowed"),
         (
             "a: !!python/object/apply:os.system [x]",

@@ -1,0 +1,444 @@
+"""Manifests as people have them become scenarios that load, or are refused with file and line."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scenarios.errors import ScenarioError
+from scenarios.load import loads
+from scenarios.manifests import Imported, read, starter, to_yaml
+from scenarios.scenario import Scenario
+
+HERE = Path(__file__).parent / "manifests"
+SEED_001 = (HERE / "seed-001.yaml").read_text(encoding="utf-8")
+HELM = (HERE / "helm.yaml").read_text(encoding="utf-8")
+
+
+def deployment(name: str = "web", labels: str = "{app: web}", spec: str = "", container: str = "") -> str:
+    """A Deployment with these labels, keys of its spec, and keys of its container."""
+    return f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}}}
+spec:
+  selector: {{matchLabels: {{app: web}}}}
+{spec}
+  template:
+    metadata: {{labels: {labels}}}
+    spec:
+      containers:
+        - name: app
+          image: {{repo: 1}}
+{container}
+""".replace("{repo: 1}", f"shop/{name}:1")
+
+
+def imported(*texts: str) -> Imported:
+    return read([(f"{n}.yaml", text) for n, text in enumerate(texts)])
+
+
+def scenario(*texts: str) -> Scenario:
+    """The scenario written from manifests; every strategy in it can be planned."""
+    loaded = loads(to_yaml(imported(*texts)), "imported.yaml")
+    assert loaded.unrealisable() == {}
+    return loaded
+
+
+def refused(*texts: str) -> str:
+    with pytest.raises(ScenarioError) as caught:
+        imported(*texts)
+    return str(caught.value)
+
+
+def service(selector: str, name: str = "web") -> str:
+    return f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{selector: {selector}}}\n"
+
+
+def test_the_tutorial_as_printed():
+    loaded = scenario(SEED_001)
+    assert loaded.name == "nginx-deployment"
+    assert loaded.service.replicas == 4
+    assert loaded.versions.stable.image == "nginx:1.8"
+    assert loaded.cluster.pods.readiness == "none"
+    assert list(loaded.strategies) == ["rolling", "blue-green", "halves", "canary", "canary-by-replicas"]
+    assert loaded.strategies["rolling"].strategy.max_surge == "25%"
+    assert list(loaded.candidates) == ["healthy", "errors", "slow", "crash"]
+
+
+def test_every_line_says_where_it_comes_from():
+    text = to_yaml(read([("seed-001.yaml", SEED_001)]))
+    assert "  replicas: 4  # from seed-001.yaml:8: Deployment/nginx-deployment\n" in text
+    assert "    image: nginx:1.8  # from seed-001.yaml:19: Deployment/nginx-deployment\n" in text
+    assert "      max_surge: 25%  # default: manifests do not say; Kubernetes' own default\n" in text
+    assert "  slots: 4  # default: manifests do not say; requests a pod works on at once" in text
+    assert "readiness: none  # Deployment/nginx-deployment has no probe" in text
+
+
+def test_what_helm_prints():
+    found = imported(HELM)
+    loaded = scenario(HELM)
+    assert loaded.name == "shop-web"
+    assert loaded.service.replicas == 6
+    readiness = loaded.cluster.pods.readiness
+    assert (readiness.initial_delay, readiness.period, readiness.timeout) == (5, 5, 2)
+    assert (readiness.success, readiness.failure) == (1, 2)
+    assert loaded.cluster.pods.min_ready == 10
+    assert loaded.cluster.pods.termination.grace == 45
+    assert loaded.cluster.pods.termination.pre_stop == 15
+    rolling = loaded.strategies["rolling"].strategy
+    assert (rolling.max_surge, rolling.max_unavailable, rolling.progress_deadline) == (2, "0%", 300)
+    assert "ConfigMap/shop-web-config" in found.left_alone
+    assert "Ingress/shop-web" in found.left_alone
+    assert "HorizontalPodAutoscaler/shop-web" in found.left_alone
+    assert "Deployment/shop-cache" in found.left_alone
+    keys = next(text for text in found.left_alone if text.startswith("Deployment/shop-web: "))
+    for key in ("revisionHistoryLimit", "affinity", "livenessProbe", "resources", "container istio-proxy"):
+        assert key in keys
+    assert "# left alone: Ingress/shop-web\n" in to_yaml(found)
+
+
+def test_json_and_lists_and_yaml_say_the_same():
+    documents = [document for document in yaml.safe_load_all(HELM) if document]
+    as_list = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}, indent="\t")
+    as_array = json.dumps(documents)
+    lists = {"apiVersion": "v1", "kind": "List", "items": [{"kind": "DeploymentList", "items": documents}]}
+    nested = yaml.safe_dump(lists)
+    expected = scenario(HELM)
+    for text in (as_list, as_array, nested):
+        assert scenario(text) == expected
+
+
+def test_recreate_comes_first_and_rolling_is_not_there():
+    loaded = scenario(deployment(spec="  strategy: {type: Recreate}\n  replicas: 3"))
+    assert next(iter(loaded.strategies)) == "recreate"
+    assert "rolling" not in loaded.strategies
+
+
+def test_one_replica_has_no_halves():
+    assert list(scenario(deployment()).strategies) == ["rolling", "blue-green", "canary"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "surge", "unavailable"),
+    [
+        ("", "25%", "25%"),
+        ("  strategy: {rollingUpdate: {maxSurge: 1}}", 1, "25%"),
+        ("  strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 100%, maxUnavailable: 0}}", "100%", 0),
+        ("  strategy: {rollingUpdate: {maxSurge: '030%', maxUnavailable: 2}}", "30%", 2),
+        ("  strategy: null", "25%", "25%"),
+    ],
+)
+def test_surge_and_unavailable(spec, surge, unavailable):
+    rolling = scenario(deployment(spec=spec + "\n  replicas: 8")).strategies["rolling"].strategy
+    assert (rolling.max_surge, rolling.max_unavailable) == (surge, unavailable)
+
+
+@pytest.mark.parametrize(
+    ("hook", "seconds", "remark"),
+    [
+        ("{sleep: {seconds: 7}}", 7, None),
+        ("{exec: {command: [sleep, '5']}}", 5, None),
+        ("{exec: {command: [sleep, 5]}}", 5, None),
+        ("{exec: {command: [/bin/sh, -c, sleep 10]}}", 10, None),
+        ("{exec: {command: [sh, -c, 'sleep 15 && nginx -s quit']}}", 15, "does more than sleep"),
+        ("{exec: {command: [/bin/sh, -c, '/usr/bin/sleep 3s; kill 1']}}", 3, "does more than sleep"),
+        ("{exec: {command: [nginx, -s, quit]}}", 0, "takes a time nobody states"),
+        ("{httpGet: {path: /stop, port: 80}}", 0, "takes a time nobody states"),
+        ("{}", 0, "takes a time nobody states"),
+    ],
+)
+def test_pre_stop(hook, seconds, remark):
+    text = deployment(container=f"          lifecycle: {{preStop: {hook}}}")
+    assert scenario(text).cluster.pods.termination.pre_stop == seconds
+    written = to_yaml(imported(text))
+    assert ("# unknown: " in written) == bool(remark)
+    assert remark is None or remark in written
+
+
+def test_a_probe_says_only_what_it_says():
+    readiness = scenario(
+        deployment(container="          readinessProbe: {periodSeconds: 0}")
+    ).cluster.pods.readiness
+    assert (readiness.initial_delay, readiness.period, readiness.timeout, readiness.failure) == (0, 10, 1, 3)
+
+
+def test_slow_pods_get_patience_and_a_long_horizon():
+    probe = "          readinessProbe: {initialDelaySeconds: 300, periodSeconds: 60}"
+    loaded = scenario(deployment(spec="  replicas: 40\n  minReadySeconds: 300", container=probe))
+    assert loaded.clock.horizon > 2 * 3600
+    assert loaded.strategies["blue-green"].strategy.deadline > 600
+
+
+def test_the_largest_deployment_loads():
+    loaded = scenario(deployment(spec="  replicas: 10000\n  minReadySeconds: 604800"))
+    assert loaded.service.replicas == 10_000
+
+
+def test_the_default_container_counts():
+    text = deployment().replace(
+        "{labels:", "{annotations: {kubectl.kubernetes.io/default-container: two}, labels:"
+    )
+    text += "        - {name: two, image: second:2, readinessProbe: {periodSeconds: 3}}\n"
+    loaded = scenario(text)
+    assert loaded.versions.stable.image == "second:2"
+    assert loaded.cluster.pods.readiness.period == 3
+
+
+def test_images_by_digest():
+    digest = "registry.example.com/shop/web:1.2@sha256:" + "0" * 64
+    assert scenario(deployment().replace("shop/web:1", digest)).versions.stable.image == digest
+
+
+def test_an_old_group_is_read():
+    assert scenario(deployment().replace("apps/v1", "extensions/v1beta1")).service.replicas == 1
+
+
+# --- two Deployments
+
+CANARY = deployment("web-canary", "{app: web, track: canary}", "  replicas: 1")
+STABLE = deployment("web", "{app: web, track: stable}", "  replicas: 9")
+
+
+@pytest.mark.parametrize("texts", [(STABLE, CANARY), (CANARY, STABLE), (f"{CANARY}---\n{STABLE}",)])
+def test_stable_and_canary(texts):
+    found = imported(*texts)
+    assert found.candidate is not None
+    assert (found.stable.name, found.candidate.name) == ("web", "web-canary")
+    assert "is stable by its name or labels" in to_yaml(found)
+    loaded = scenario(*texts)
+    assert loaded.versions.stable.image == "shop/web:1"
+    assert loaded.versions.candidate.image == "shop/web-canary:1"
+    assert loaded.service.replicas == 9
+
+
+def test_one_service_makes_one_application():
+    one, two = (
+        deployment("a", "{app: web, x: a}", "  replicas: 2"),
+        deployment("b", "{app: web}", "  replicas: 5"),
+    )
+    found = imported(one.replace("app: web, x", "app: web, y"), two, service("{app: web}"))
+    assert (found.stable.name, found.candidate and found.candidate.name) == ("b", "a")
+    assert "Deployment/b is stable because it has more replicas." in to_yaml(found)
+
+
+def test_the_service_of_blue_green_says_which_is_live():
+    blue = deployment("web-blue", "{app: web, version: blue}", "  replicas: 3")
+    green = deployment("web-green", "{app: web, version: green}", "  replicas: 3")
+    found = imported(blue, green, service("{app: web, version: green}"))
+    assert found.stable.name == "web-green"
+    assert "a Service selects it and not the other" in to_yaml(found)
+
+
+def test_what_the_candidate_does_otherwise():
+    probe = "          readinessProbe: {periodSeconds: 2}"
+    canary = deployment("web-canary", "{app: web, track: canary}", "  replicas: 1", probe)
+    loaded = scenario(STABLE, canary)
+    assert loaded.pods(loaded.versions.stable).readiness == "none"
+    assert loaded.pods(loaded.versions.candidate).readiness.period == 2
+
+
+def test_a_worker_of_the_same_product_is_another_application():
+    names = "app.kubernetes.io/name: shop, app.kubernetes.io/component"
+    web = deployment("web", f"{{{names}: web}}", "  replicas: 5")
+    worker = deployment("worker", f"{{{names}: worker}}", "  replicas: 2")
+    found = imported(web, worker)
+    assert (found.stable.name, found.candidate) == ("web", None)
+    assert "Deployment/worker" in found.left_alone
+    assert "Of 2 Deployments" in to_yaml(found)
+
+
+def test_the_deployment_that_is_named():
+    web, worker = deployment("web", "{app: a}", "  replicas: 5"), deployment("worker", "{app: b}")
+    assert read([("f", f"{web}---\n{worker}")], "worker").stable.name == "worker"
+    with pytest.raises(ScenarioError, match="no Deployment is called 'x'; there is web, worker"):
+        read([("f", f"{web}---\n{worker}")], "x")
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            deployment(spec="  replicas: {{ .Values.replicas }}"),
+            "0.yaml:6: 'replicas: {{ .Values.replicas }}' is a template that is not filled in;"
+            " run helm template first",
+        ),
+        (
+            deployment(spec="  {{- if .Values.x }}\n  replicas: 3\n  {{- end }}"),
+            "0.yaml:6: '{{- if .Values.x }}' is a template that is not filled in; run helm template first",
+        ),
+        (
+            deployment(spec="  replicas: '{{ .Values.replicas }}'"),
+            "0.yaml:6: spec.replicas: '{{ .Values.replicas }}' is a template that is not filled in;"
+            " run helm template first",
+        ),
+        (
+            deployment(spec="  replicas: ${REPLICAS}"),
+            "0.yaml:6: spec.replicas: '${REPLICAS}' is a variable that is not filled in;"
+            " run envsubst or helm template first",
+        ),
+        (
+            deployment().replace("shop/web:1", "shop/web:$TAG"),
+            "spec.template.spec.containers.0.image: 'shop/web:$TAG' is a variable that is not filled in",
+        ),
+        (
+            deployment(spec="  replicas: -1"),
+            "0.yaml:6: spec.replicas: expected a whole number from 0 to 10000; got -1",
+        ),
+        (
+            deployment(spec="  replicas: 99999999999"),
+            "expected a whole number from 0 to 10000; got 99999999999",
+        ),
+        (deployment(spec="  replicas: '3'"), "expected a whole number from 0 to 10000; got '3'"),
+        (deployment(spec="  replicas: true"), "expected a whole number from 0 to 10000; got true"),
+        (
+            deployment(spec="  replicas: [3]"),
+            "0.yaml:6: spec.replicas: expected a whole number from 0 to 10000",
+        ),
+        (
+            deployment(spec="  replicas: 0"),
+            "0.yaml:6: Deployment/web: 0 replicas: nothing runs that could be replaced",
+        ),
+        (
+            deployment(spec="  strategy: {type: BlueGreen}"),
+            "expected RollingUpdate or Recreate; got 'BlueGreen'",
+        ),
+        (
+            deployment(spec="  strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 0%}}"),
+            "0.yaml:6: spec.strategy.rollingUpdate: maxSurge and maxUnavailable are both 0",
+        ),
+        (
+            deployment(spec="  strategy: {rollingUpdate: {maxUnavailable: 101%}}"),
+            "expected a count of pods such as 1, or a percentage such as 25%; got '101%'",
+        ),
+        (
+            deployment(container="          readinessProbe: {periodSeconds: 5s}"),
+            "containers.0.readinessProbe.periodSeconds: expected a whole number from 0 to 604800; got '5s'",
+        ),
+        (deployment(container="          readinessProbe: []"), "readinessProbe: expected keys with values"),
+        (
+            deployment('"a\\e[31m"'),
+            "metadata.name: expected text of 1 to 253 visible characters without spaces",
+        ),
+        (deployment().replace("{name: web}", "{}"), "metadata.name: is required"),
+        (deployment().replace("apps/v1", "v1"), "0.yaml:1: apiVersion: expected apps/v1; got 'v1'"),
+        (
+            deployment().split("  template:")[0],
+            "spec.template.spec.containers: expected a list with a container",
+        ),
+        (
+            deployment(spec="  replicas: 3\n  replicas: 4"),
+            "0.yaml:7: spec.replicas: duplicate key 'replicas'",
+        ),
+        (
+            deployment(spec="  replicas: !!python/name:os.system x"),
+            "the tag '!!python/name:os.system' is refused",
+        ),
+        ("kind: ConfigMap\nmetadata: {name: x}", "0.yaml: no Deployment in here; there is ConfigMap/x"),
+        ("kind: Rollout\nmetadata: {name: x}", "0.yaml: no Deployment in here; there is Rollout/x"),
+        ("", "0.yaml: no Deployment in here; there is nothing"),
+        ("replicaCount: 3\n", "0.yaml:1: expected a Kubernetes object with apiVersion, kind and metadata"),
+        ("hello", "0.yaml:1: expected a Kubernetes object with apiVersion, kind and metadata"),
+        ("a: [", "0.yaml:1: not YAML: while parsing"),
+        ("[" * 10_000, "nested deeper than 100"),
+        ("a: &a [*a]", "alias *a contains itself"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(text, said):
+    assert said in refused(text)
+
+
+def test_all_problems_of_all_files_at_once():
+    bad = deployment(spec="  replicas: -1\n  minReadySeconds: x")
+    lines = refused(bad, bad).splitlines()
+    assert [line.split(": ")[0] for line in lines] == ["0.yaml:6", "0.yaml:7", "1.yaml:6", "1.yaml:7"]
+
+
+def test_templates_elsewhere_are_nobodys_business():
+    alert = "apiVersion: v1\nkind: ConfigMap\ndata: {rule: '{{ $value }} of ${X}', on: yes, at: 12:30}\n"
+    assert scenario(f"{alert}---\n{SEED_001}").service.replicas == 4
+
+
+def test_nothing_from_outside_leaves_its_comment():
+    hook = "          lifecycle: {preStop: {exec: {command: ['x\\nseeds: 1 # ', \"a\\e[2J\"]}}}".replace(
+        "'", '"'
+    )
+    text = to_yaml(read([("a\nseeds: 9\n.yaml", deployment(container=hook))]))
+    assert "\x1b" not in text
+    assert loads(text).seeds == 32
+
+
+def test_names_that_yaml_would_take_for_something_else():
+    for name in ("on", "null", "0x1f", "1e3", "12"):
+        text = deployment().replace("{name: web}", f"{{name: '{name}'}}")
+        assert scenario(text).name == name
+
+
+def test_the_starter_loads_and_can_be_planned():
+    loaded = loads(starter(), "starter")
+    assert loaded.unrealisable() == {}
+    assert [len(loaded.strategies), len(loaded.candidates)] == [5, 4]
+    assert all(len(line) <= 150 for line in starter().splitlines())
+
+
+THINGS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 10**12)
+    | st.text(max_size=6)
+    | st.sampled_from(["25%", "Deployment"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["seconds", "exec", "command", "sleep", "app", "name"]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+PLACES = [
+    ("kind",),
+    ("apiVersion",),
+    ("metadata",),
+    ("metadata", "labels"),
+    ("spec",),
+    ("spec", "replicas"),
+    ("spec", "strategy"),
+    ("spec", "strategy", "rollingUpdate"),
+    ("spec", "strategy", "rollingUpdate", "maxSurge"),
+    ("spec", "minReadySeconds"),
+    ("spec", "template"),
+    ("spec", "template", "metadata", "labels"),
+    ("spec", "template", "spec", "containers"),
+    ("spec", "template", "spec", "containers", 0),
+    ("spec", "template", "spec", "containers", 0, "image"),
+    ("spec", "template", "spec", "containers", 0, "readinessProbe"),
+    ("spec", "template", "spec", "containers", 0, "lifecycle"),
+    ("spec", "template", "spec", "containers", 0, "lifecycle", "preStop"),
+]
+
+
+@settings(derandomize=True, deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.sampled_from(PLACES), THINGS), min_size=1, max_size=3))
+def test_random_manifests_give_a_scenario_or_a_scenario_error(changes):
+    document = yaml.safe_load(SEED_001)
+    for place, thing in changes:
+        node = document
+        for segment in place[:-1]:
+            if isinstance(node, dict):
+                node = node.setdefault(segment, {})
+            elif isinstance(node, list) and node:
+                node = node[0]
+        if isinstance(node, dict):
+            node[place[-1]] = thing
+    try:
+        text = to_yaml(read([("x.yaml", json.dumps(document))]))
+    except ScenarioError as error:
+        assert error.problems
+    else:
+        assert isinstance(loads(text), Scenario)
