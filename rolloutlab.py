@@ -16,9 +16,9 @@ from reports.compare import comparison as _comparison
 from reports.figures import Arms, Measured, measure
 from scenarios.errors import ScenarioError
 from scenarios.load import load
+from scenarios.names import file_name
 from scenarios.record import ARM, Record, Trial, read, write
 from scenarios.scenario import Scenario
-from scenarios.names import file_name
 from sim.batch import Results, Work, run_seeds
 from sim.world import Unrealisable
 from sim.world import simulate as _simulate
@@ -31,6 +31,7 @@ __all__ = [
     "Unrealisable",
     "compare",
     "load",
+    "measured",
     "simulate",
 ]
 
@@ -51,9 +52,16 @@ def simulate(scenario: Scenario, strategy: str, *, candidate: str | None = None,
     return _simulate(Trial(scenario, strategy, candidate, seed))
 
 
-def arms(scenario: Scenario, candidate: str, seed: int) -> Arms:
+def _arms(scenario: Scenario, candidate: str, seed: int) -> Arms:
     """The control arms of a candidate and a seed: all stable, and all candidate."""
     return Arms(simulate(scenario, ARM, seed=seed), simulate(scenario, ARM, candidate=candidate, seed=seed))
+
+
+def measured(record: Record) -> Measured:
+    """A trial's figures; its seed's arms are simulated for them."""
+    trial = record.trial
+    candidate = trial.candidate or next(iter(trial.scenario.variants))
+    return measure(record, _arms(trial.scenario, candidate, trial.seed))
 
 
 @dataclass(frozen=True, slots=True)

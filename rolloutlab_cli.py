@@ -22,12 +22,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from reports.files import put
 from scenarios import explain as explained
-from scenarios.check import Level, check as find
+from scenarios.check import Level
+from scenarios.check import check as find
+from scenarios.codec import RecordError
 from scenarios.errors import ScenarioError
 from scenarios.load import library, load
+from scenarios.names import file_name
 from scenarios.route import Unrealisable
-from scenarios.scenario import Scenario
 
 BAD_INPUT, OUR_BUG, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
@@ -75,7 +78,7 @@ CandidateOption = Annotated[
     list[str] | None, typer.Option("--candidate", "-c", help="Only this candidate; may be repeated.")
 ]
 FolderOption = Annotated[
-    Path | None, typer.Option("--to", help="Folder for the results [default: runs/NAME].")
+    Path | None, typer.Option("--to", help="Folder for the results; runs/NAME unless said.")
 ]
 
 
@@ -90,7 +93,7 @@ def compare(
     candidate: CandidateOption = None,
     seeds: Annotated[int | None, typer.Option(min=1, max=100_000, help="Seeds 0 … N − 1.")] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Processes [default: one per core].")
+        int | None, typer.Option(min=1, max=1024, help="How many processes; one per core unless said.")
     ] = None,
     to: FolderOption = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="What stdout gets.")] = Output.TABLE,
@@ -102,13 +105,14 @@ def compare(
     first seed's records.
     """
     import rolloutlab
-    from rolloutlab_files import ResultFolder
-    from reports import formats, table
+    from reports import compare as documents
+    from reports import folder, page, table
 
     world = load(scenario, overrides or ())
     _known(strategy, world.strategies, "strategy")
     _known(candidate, world.variants, "candidate")
-    with ResultFolder.of(to, world.name) as folder:
+    target, command = to or folder.default(world.name), _command()
+    with folder.prepared(target) as workshop:
         with _progress("seeds") as told:
             result = rolloutlab.compare(
                 world,
@@ -116,20 +120,25 @@ def compare(
                 strategies=strategy,
                 candidates=candidate,
                 jobs=jobs,
-                records=folder.records,
+                records=workshop / folder.RECORDS,
                 progress=told,
             )
-        command = _command()
-        page = folder.write_comparison(result, command)
-    if output is Output.TABLE:
-        Console().print(table.table(result.document, world, command, str(page)))
-    else:
-        writers = {
-            Output.JSON: formats.dumps,
-            Output.CSV: formats.to_csv,
-            Output.MARKDOWN: formats.to_markdown,
-        }
-        sys.stdout.write(writers[output](result.document))
+        text, made = documents.dumps(result.document), _provenance(command)
+        folder.store(workshop, text, made)
+        page.write_report(workshop, result.document, result.first_records(), world, command, made)
+    match output:
+        case Output.TABLE:
+            Console().print(table.table(result.document, world, command, target / folder.PAGE))
+        case Output.JSON:
+            sys.stdout.write(documents.dumps(result.document))
+        case Output.CSV:
+            from reports import formats
+
+            sys.stdout.write(formats.to_csv(result.document))
+        case Output.MARKDOWN:
+            from reports import formats
+
+            sys.stdout.write(formats.to_markdown(result.document))
     if result.interrupted:
         _say(
             f"[bold]Interrupted:[/bold] what is shown rests on {len(result.document['seeds'])} finished seeds."
@@ -141,7 +150,7 @@ def compare(
 def run(
     scenario: ScenarioArgument,
     strategy: Annotated[str, typer.Option("--strategy", "-s", help="Which strategy.")],
-    candidate: Annotated[str | None, typer.Option("--candidate", "-c", help="[default: the first]")] = None,
+    candidate: Annotated[str | None, typer.Option("--candidate", "-c", help="The first unless said.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 0,
     to: FolderOption = None,
     output: Annotated[Plain, typer.Option("--output", "-o")] = Plain.TABLE,
@@ -149,8 +158,8 @@ def run(
 ) -> None:
     """Run one trial and tell its story: what was done and decided when, and what it cost."""
     import rolloutlab
-    from rolloutlab_files import ResultFolder
-    from reports import story
+    from reports import folder, story
+    from scenarios import record as records
 
     world = load(scenario, overrides or ())
     _known([strategy], world.strategies, "strategy")
@@ -158,14 +167,14 @@ def run(
     if strategy in (reasons := world.unrealisable()):
         raise Unrealisable(f"{strategy}: {reasons[strategy]}")
     chosen = candidate or next(iter(world.variants))
-    with ResultFolder.of(to, f"{world.name}--{strategy}--{chosen}--seed-{seed}") as folder:
-        record = rolloutlab.simulate(world, strategy, candidate=chosen, seed=seed)
-        measured = rolloutlab.measured(record)
-        path = folder.write_record(record, _command())
+    target = to or folder.default(world.name) / file_name(f"{strategy}--{chosen}--seed-{seed}")
+    record = rolloutlab.simulate(world, strategy, candidate=chosen, seed=seed)
+    measured = rolloutlab.measured(record)
+    records.write(record, target, _provenance(_command()))
     if output is Plain.JSON:
         sys.stdout.write(story.dumps(record, measured))
     else:
-        Console().print(story.story(record, measured, str(path)))
+        Console().print(story.story(record, measured, str(target)))
 
 
 @app.command()
@@ -215,22 +224,21 @@ def import_(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE…", help="Manifests: files, folders, or - for standard input.")
     ],
-    to: Annotated[Path | None, typer.Option("--to", help="Scenario file to write [default: stdout].")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Scenario file to write; stdout unless said.")] = None,
 ) -> None:
     """Make a scenario of your own Deployment and Service.
 
     Reads what `helm template` or `kustomize build` print. What manifests cannot tell becomes a default, marked as
     such; kinds that are not understood are named and left alone.
     """
-    from rolloutlab_files import manifest_texts, write_new
     from scenarios import manifests
 
-    imported = manifests.read(manifest_texts(files))
+    imported = manifests.read([text for name in files for text in _texts(name)])
     text = manifests.to_yaml(imported)
     if to is None:
         sys.stdout.write(text)
     else:
-        write_new(to, text)
+        _write_new(to, text)
         _say(f"Wrote [bold]{escape(str(to))}[/bold]; next: rolloutlab compare {escape(str(to))}")
     for left in imported.left_alone:
         _say(f"left alone: {escape(left)}")
@@ -243,23 +251,29 @@ def init(
     ),
 ) -> None:
     """Write a commented starter scenario, for who has no manifests."""
-    from rolloutlab_files import write_new
     from scenarios import manifests
 
-    write_new(to, manifests.starter())
+    _write_new(to, manifests.starter())
     _say(f"Wrote [bold]{escape(str(to))}[/bold]; next: rolloutlab compare {escape(str(to))}")
 
 
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A comparison's folder.")],
-    to: Annotated[Path | None, typer.Option("--to", help="Folder to write into [default: the same].")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Folder to write into; the same unless said.")] = None,
 ) -> None:
     """Make the page and the charts again from a comparison's own files."""
-    from rolloutlab_files import ResultFolder
+    from reports import folder as folders
+    from reports import page
 
-    page = ResultFolder.report_again(folder, to or folder)
-    _say(f"Wrote [bold]{escape(str(page))}[/bold]")
+    document, made, records = folders.stored(folder)
+    if not records:
+        raise RecordError(f"{folder}: holds no records to draw from")
+    target, scenario = to or folder, records[0].trial.scenario
+    with folders.prepared(target) as workshop:
+        folders.copy(folder, workshop, target)
+        page.write_report(workshop, document, records, scenario, str(made.get("command", "")), made)
+    _say(f"Wrote [bold]{escape(str(target / folders.PAGE))}[/bold]")
 
 
 @app.command()
@@ -275,6 +289,46 @@ def _known(names: list[str] | None, known: Any, word: str) -> None:
         if name not in known:
             there = ", ".join(known)
             raise typer.BadParameter(f"no {word} is called {name!r}; there is {there}")
+
+
+def _texts(name: str) -> Iterator[tuple[str, str]]:
+    """(origin, text) of a manifest file, of those in a folder, or of standard input."""
+    from scenarios.document import MAX_BYTES, decode
+
+    if name == "-":
+        yield "standard input", decode(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input")
+        return
+    path = Path(name)
+    files = [path]
+    if path.is_dir():
+        files = sorted(f for f in path.rglob("*") if f.suffix in (".yaml", ".yml", ".json") and f.is_file())
+    for file in files:
+        with file.open("rb") as opened:
+            yield str(file), decode(opened.read(MAX_BYTES + 1), str(file))
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet; what is there is never overwritten."""
+    if path.exists():
+        raise FileExistsError(f"{path}: is there already; choose another name or remove it")
+    put(path, text.encode())
+
+
+def _provenance(command: str) -> dict[str, Any]:
+    """How a result came about: versions, command, host, time. Never part of a digest."""
+    import platform
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    packages = ("rolloutlab", "numpy", "numba", "simpy", "scipy", "pydantic", "matplotlib")
+    return {
+        "command": command,
+        "host": platform.node(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in packages},
+    }
 
 
 def _command() -> str:
@@ -314,19 +368,21 @@ def main() -> None:
     assert app.info.help is not None
     app.info.help = str(app.info.help).replace("WORLDS", ", ".join(library()))
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except ScenarioError as error:
         _fail(str(error))
-    except (Unrealisable, OSError) as error:
+    except (Unrealisable, RecordError, OSError) as error:
         _fail(str(error))
-    except typer._click.exceptions.ClickException as error:
-        error.show()
+    except typer.TyperException as error:
+        # usage errors know how to show themselves; the base class that typer makes public does not promise it
+        getattr(error, "show", lambda text=str(error): _fail(text))()
         sys.exit(BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
         _say("Interrupted; nothing was finished.")
         sys.exit(INTERRUPTED)
     except Terminated:
         sys.exit(TERMINATED)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _fail(text: str) -> NoReturn:

@@ -4,13 +4,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from scenarios.codec import RecordError
 from scenarios.names import file_name
-from scenarios.record import Record, RecordError, read
+from scenarios.record import Record, read
 
 RUNS = Path("runs")
 COMPARISON, PROVENANCE, RECORDS, PAGE, CHARTS = (
@@ -76,14 +77,21 @@ def _install(workshop: Path, target: Path) -> None:
         made.replace(place)
 
 
-def store(
-    workshop: Path, document: str, provenance: Mapping[str, Any], report: Callable[[Path], None]
-) -> None:
-    """Put a comparison into the folder being built: its document, its provenance, its page and charts."""
+def store(workshop: Path, document: str, provenance: Mapping[str, Any]) -> None:
+    """Put a comparison's document and its provenance into the folder being built."""
     (workshop / COMPARISON).write_text(document, encoding="utf-8")
     text = json.dumps(provenance, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     (workshop / PROVENANCE).write_text(text, encoding="utf-8")
-    report(workshop)
+
+
+def copy(folder: Path, workshop: Path, target: Path) -> None:
+    """Take document, provenance and records along to another place; nothing to do for the same."""
+    if folder.resolve() == target.resolve():
+        return
+    for name in (COMPARISON, PROVENANCE):
+        shutil.copyfile(folder / name, workshop / name)
+    if (folder / RECORDS).is_dir():
+        shutil.copytree(folder / RECORDS, workshop / RECORDS)
 
 
 def stored(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Sequence[Record]]:

@@ -158,6 +158,18 @@ def quantile(nodes: Floats, u: Floats) -> Floats:
     return np.asarray(nodes[cell] + part * (nodes[cell + 1] - nodes[cell]))
 
 
+def draw(distribution: Distribution, share: float) -> float:
+    """The table's value at one share in [0, 1): what the control plane draws, in seconds."""
+    nodes = table(distribution)
+    x = share * CELLS
+    cell = int(x)
+    if cell == CELLS - 1:
+        x = (x - cell) * CELLS
+        cell = int(x)
+        return float(nodes[CELLS + 1 + cell] + (x - cell) * (nodes[CELLS + 2 + cell] - nodes[CELLS + 1 + cell]))
+    return float(nodes[cell] + (x - cell) * (nodes[cell + 1] - nodes[cell]))
+
+
 def _mixed(z: Words) -> Words:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(MIX_1)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(MIX_2)

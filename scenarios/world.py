@@ -4,6 +4,7 @@ Models are frozen and refuse unknown keys. They hold what a file says, with defa
 them here but look-ups. Durations are seconds, shares are 0 … 1, rates are per second.
 """
 
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
@@ -70,13 +71,18 @@ class Time(Model):
         return self
 
     def distribution(self) -> Distribution:
-        """The distribution in seconds. Raises ValueError when the two points fit no lognormal."""
-        if self.constant is not None:
-            return Constant(float(self.constant))
-        if self.exponential is not None:
-            return Exponential(float(self.exponential))
-        points = {"mean": self.mean, "median": self.median, "p90": self.p90, "p95": self.p95, "p99": self.p99}
-        return LogNormal.of(**{k: float(v) for k, v in points.items() if v is not None})
+        """The distribution in seconds, computed once. Raises ValueError when the two points fit no lognormal."""
+        return _distribution(self)
+
+
+@lru_cache(maxsize=1024)
+def _distribution(time: Time) -> Distribution:
+    if time.constant is not None:
+        return Constant(float(time.constant))
+    if time.exponential is not None:
+        return Exponential(float(time.exponential))
+    points = {"mean": time.mean, "median": time.median, "p90": time.p90, "p95": time.p95, "p99": time.p99}
+    return LogNormal.of(**{k: float(v) for k, v in points.items() if v is not None})
 
 
 def _time(default: str | dict[str, str], description: str | None = None) -> Any:

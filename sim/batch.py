@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from scenarios.record import ARM, Record, Trial
 from scenarios.scenario import Scenario
@@ -77,16 +77,17 @@ def run_seeds(
     method = "fork" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(work, seeds[0])) as pool:
-        waiting = {pool.submit(_one, seed): seed for seed in seeds}
+        waiting: Waiting[Measured] = {pool.submit(_one, seed): seed for seed in seeds}
         try:
             yield from _as_finished(waiting)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _as_finished(
-    waiting: dict[Future[Results[Measured]], int],
-) -> Iterator[tuple[int, Results[Measured]]]:
+Waiting = dict[Future[Results[Measured]], int]
+
+
+def _as_finished(waiting: Waiting[Measured]) -> Iterator[tuple[int, Results[Measured]]]:
     while waiting:
         finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
         for future in finished:
@@ -98,16 +99,16 @@ def _compile(work: Work[Measured], seed: int) -> None:
     simulate(Trial(work.scenario, ARM, None, seed))
 
 
-_work: Work[object]
+_work: Work[Any]
 _first: int
 
 
-def _begin(work: Work[object], first: int) -> None:
+def _begin(work: Work[Any], first: int) -> None:
     """In each process: Ctrl-C is for the parent, which lets finished work stand."""
     global _work, _first
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _work, _first = work, first
 
 
-def _one(seed: int) -> Results[object]:
+def _one(seed: int) -> Results[Any]:
     return one_seed(_work, seed, keep=seed == _first)

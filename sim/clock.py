@@ -54,7 +54,8 @@ class Clock:
     def at(self, when: int, order: Order, call: Callable[[], None]) -> None:
         """Call at `when`, or now if that has passed; among simultaneous calls by order, then first come."""
         delay = max(when - self.now, 0)
-        self._env.schedule(_Call(self._env, call), priority=order, delay=delay)
+        # SimPy's priorities are any integers; its type knows its own two only
+        self._env.schedule(_Call(self._env, call), priority=order, delay=delay)  # type: ignore[arg-type]
 
     def after(self, delay: int, order: Order, call: Callable[[], None]) -> None:
         """Call `delay` nanoseconds from now."""

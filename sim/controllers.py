@@ -101,15 +101,15 @@ class PoolController:
 
     def _refresh(self) -> None:
         """Status fields from the pods as they are now."""
-        self.replica_sets = tuple(
-            replace(
-                rs,
-                created=len(pods := self.of(rs.version)),
-                ready=sum(pod.ready for pod in pods),
-                available=sum(pod.available_since is not None for pod in pods),
-            )
-            for rs in self.replica_sets
-        )
+        self.replica_sets = tuple(self._with_status(rs) for rs in self.replica_sets)
+
+    def _with_status(self, rs: ReplicaSet) -> ReplicaSet:
+        pods = self.of(rs.version)
+        created, ready = len(pods), sum(pod.ready_since is not None for pod in pods)
+        available = sum(pod.available_since is not None for pod in pods)
+        if (rs.created, rs.ready, rs.available) == (created, ready, available):
+            return rs
+        return replace(rs, created=created, ready=ready, available=available)
 
     def _old_running(self) -> bool:
         wanted = VERSIONS.index(self.deployment.version)

@@ -8,9 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 
-import numpy as np
-
-from scenarios.draws import Purpose, u
+from scenarios.draws import Purpose, draw, u
 from scenarios.route import Lowered, most_backends
 from scenarios.semantics import ingress_nginx, kube_proxy
 from scenarios.world import IngressNginx, KubeProxy, Router, Time
@@ -205,8 +203,7 @@ class Endpoints:
             self._tell(proxy, (-generation,), lambda proxy=proxy: proxy.told(route, generation))  # type: ignore[misc]
 
     def _tell(self, proxy: Proxy, about: tuple[int, ...], call: Callable[[], None]) -> None:
-        share = np.float64(u(self.seed, Purpose.ENDPOINTS, proxy.index, *about))
-        lag = nanoseconds(float(self.lag.quantile(share)))
+        lag = nanoseconds(draw(self.lag, u(self.seed, Purpose.ENDPOINTS, proxy.index, *about)))
         # a watch is a stream: nothing in it overtakes what came before
         when = max(self.clock.now + SLICE + lag, self.last_heard[proxy.index])
         self.last_heard[proxy.index] = when

@@ -8,9 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
-from scenarios.draws import Purpose, u
+from scenarios.draws import Purpose, draw, u
 from scenarios.record import PodEvent
 from scenarios.semantics.kubelet import ready_at
 from scenarios.semantics.replica_set import restart_delay
@@ -270,5 +268,4 @@ class Pod:
         return u(self.kit.seed, purpose, self.kit.index, self.ordinal, what)
 
     def _draw(self, purpose: Purpose, time: Time, what: int) -> int:
-        share = np.float64(self._u(purpose, what))
-        return nanoseconds(float(time.distribution().quantile(share)))
+        return nanoseconds(draw(time.distribution(), self._u(purpose, what)))

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from scenarios.draws import Purpose, u
+from scenarios.draws import Purpose, draw, u
 from scenarios.observe import Observation, PoolSeen, window
 from scenarios.plan import CANDIDATE, STABLE, ByReplicas, Plan, Route, Scale, SetRoute, SetVersion
 from scenarios.record import ARM, PodEvent, Record, RouteChange, Trial, Truth
@@ -116,8 +116,8 @@ class World:
 
     def ask(self, asked: Asked) -> None:
         """Send an action to the API server; it is done a moment later."""
-        share = np.float64(u(self.trial.seed, Purpose.API, *asked.id.encode()))
-        delay = nanoseconds(float(self.scenario.cluster.delays.api.distribution().quantile(share)))
+        lag = self.scenario.cluster.delays.api.distribution()
+        delay = nanoseconds(draw(lag, u(self.trial.seed, Purpose.API, *asked.id.encode())))
         self.clock.after(delay, Order.CONTROLLER, lambda: self._do(asked))
 
     def notice(self) -> None:

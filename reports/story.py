@@ -1,0 +1,123 @@
+"""One trial told: what was done and decided when, how it ended, and its figures. For a terminal, or as JSON."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from reports.compare import dumps as canonical
+from reports.figures import FIGURES, HEADLINES, Measured, Missing, Value
+from reports.words import Written, plain, quantity, reason
+from scenarios.record import Record
+from scenarios.release import Kind
+from scenarios.scenario import Scenario
+
+FORMAT = "rolloutlab.trial/1"
+_STYLES = {Kind.DECIDED: "bold", Kind.SETTLED: "bold", Kind.GUARD: "red", Kind.STUCK: "red"}
+_ENDINGS = {
+    "promoted": "promoted: the candidate has taken over",
+    "rolled_back": "rolled back: stable serves everyone again",
+    "stuck": "stuck: it waits for what does not come",
+    "out_of_time": "out of time: still under way at the horizon",
+}
+
+
+class Story:
+    """What `run` prints: events on a time axis, the outcome, the figures."""
+
+    def __init__(self, record: Record, measured: Measured, path: str) -> None:
+        self.record, self.measured, self.path = record, measured, path
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        trial = self.record.trial
+        names = " · ".join(
+            plain(n) for n in (trial.scenario.name, trial.strategy, trial.candidate or "stable")
+        )
+        yield Rule(Text(f"{names} · seed {trial.seed}", "bold"), align="left", characters="─", style="dim")
+        yield self._events()
+        yield Padding(self._outcome(), (1, 0))
+        yield self._figures()
+        yield Padding(Text(f"record  {plain(self.path)}"), (1, 0, 0, 0))
+
+    def _events(self) -> Table:
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(justify="right")
+        for event in self.record.events:
+            style = _STYLES.get(event.kind, "")
+            grid.add_row(f"{event.t:.2f} s", Text(str(event.kind), style), Text(plain(event.text), style))
+        return grid
+
+    def _outcome(self) -> Text:
+        outcome = self.record.outcome
+        if outcome is None:
+            return Text("a control arm: no release")
+        text = Text(_ENDINGS[outcome.verdict], "bold")
+        if outcome.reason:
+            text.append(f" ({plain(outcome.reason)})", "not bold")
+        bad = {True: "bad", False: "good", None: "not judged"}[self.measured.bad]
+        return text.append(f"; by its arm the candidate is {bad}", "not bold")
+
+    def _figures(self) -> Group:
+        return Group(*self._blocks())
+
+    def _blocks(self) -> Iterator[Table]:
+        for keys in (HEADLINES, tuple(k for k in FIGURES if k not in HEADLINES)):
+            grid = Table.grid(padding=(0, 2))
+            grid.add_column(style="bold" if keys is HEADLINES else "")
+            grid.add_column(justify="right")
+            grid.add_column(style="dim")
+            for key in keys:
+                value, unit = _shown(self.measured.figures[key], FIGURES[key].unit)
+                grid.add_row(key.replace("_", " "), value, unit)
+            yield grid
+
+
+def _shown(figure: Value | Missing, unit: str) -> tuple[str, str]:
+    if isinstance(figure, Missing):
+        return reason(figure.why), ""
+    written: Written = quantity(figure.value, unit)
+    return written.value, unit if unit == "pod-seconds" else ""
+
+
+def story(record: Record, measured: Measured, path: str) -> Story:
+    """The trial for a terminal; `path` is where its record was written."""
+    return Story(record, measured, path)
+
+
+def as_document(record: Record, measured: Measured) -> dict[str, Any]:
+    """The trial as data; figures are values, or why there is none."""
+    trial, outcome = record.trial, record.outcome
+    scenario: Scenario = trial.scenario
+    return {
+        "format": FORMAT,
+        "scenario": scenario.name,
+        "strategy": trial.strategy,
+        "candidate": trial.candidate,
+        "seed": trial.seed,
+        "bad": measured.bad,
+        "outcome": None
+        if outcome is None
+        else {
+            "verdict": str(outcome.verdict),
+            "decided_at": outcome.decided_at,
+            "settled_at": outcome.settled_at,
+            "stage": outcome.stage,
+            "reason": outcome.reason,
+        },
+        "events": [{"t": e.t, "kind": str(e.kind), "text": e.text} for e in record.events],
+        "figures": {
+            key: {"unit": FIGURES[key].unit, "value": None, "why": figure.why}
+            if isinstance(figure, Missing)
+            else {"unit": FIGURES[key].unit, "value": figure.value}
+            for key, figure in measured.figures.items()
+        },
+    }
+
+
+def dumps(record: Record, measured: Measured) -> str:
+    """The trial as JSON."""
+    return canonical(as_document(record, measured))
