@@ -125,15 +125,21 @@ class Tally:
         """Outcomes that happened in [start, end): int64[3, 7]."""
         return np.asarray(self.counts[start - self.grid.start : end - self.grid.start].sum(axis=0))
 
+    def bins(self, start: int, end: int) -> tuple[int, int]:
+        """The rows of `latency` that cover [start, end); ValueError if these are not borders of its bins."""
+        grid = self.grid
+        first, last = start - grid.start, end - grid.start
+        whole = last % grid.step == 0 or end == grid.end
+        if first % grid.step or not whole or not 0 <= first <= last <= grid.seconds:
+            raise ValueError(f"[{start}, {end}) is not made of bins of {grid.step} s from {grid.start} to {grid.end}")
+        return first // grid.step, -(-last // grid.step)
+
     def latencies(self, start: int, end: int, versions: Sequence[int] = (STABLE, CANDIDATE)) -> Ints:
         """The latency histogram of [start, end), int64[BUCKETS]; both must lie on the histogram's bins."""
-        first, last = start - self.grid.start, end - self.grid.start
-        if first % self.grid.step or last % self.grid.step:
-            raise ValueError(
-                f"[{start}, {end}) does not lie on bins of {self.grid.step} s from {self.grid.start}"
-            )
-        bins = self.latency[first // self.grid.step : last // self.grid.step]
-        return np.asarray(bins[:, list(versions)].sum(axis=(0, 1), dtype=np.int64))
+        first, last = self.bins(start, end)
+        if len(versions) == 2:
+            return np.asarray(self.latency[first:last].reshape(-1, BUCKETS).sum(axis=0, dtype=np.int64))
+        return np.asarray(self.latency[first:last, versions[0]].sum(axis=0, dtype=np.int64))
 
 
 def merge(parts: Sequence[Tally]) -> Tally:
@@ -202,7 +208,7 @@ def _count_users(tally: Tally, due: Floats, second: Ints, version: Ints, status:
     for which, flag in ((STABLE, MET_STABLE), (CANDIDATE, MET_CANDIDATE)):
         rows = np.flatnonzero(version == which)
         first = rows[_firsts(user[rows])]
-        np.add.at(tally.new_met, (due_second[first], which), 1)
+        np.add.at(tally.new_met[:, which], due_second[first], 1)
         tally.users[user[first]] |= np.uint32(flag)
     failed = np.flatnonzero(status != Status.OK)
     failed = failed[np.argsort(second[failed], kind="stable")]

@@ -157,7 +157,8 @@ class State(NamedTuple):
     settings: Settings
 
 
-FREE, RING, BAG, WAITING, RANK, ACCEPT, USERS, FAILED, TIMES = 0, 1, 2, 10, 17, 22, 38, 40, 43  # some rows
+FREE, RING, BAG, WAITING, RANK, ACCEPT = 0, 1, 2, 10, 17, 22  # rows of `references`
+LATENCY, USERS, FAILED, TIMES = 33, 38, 40, 43
 
 
 def references(state: State) -> Array:
@@ -566,7 +567,7 @@ def make(least: int) -> Any:
                             else:
                                 work = quantile(draws.tables, (1 + version) * NODES, demand[i])
                                 lasting = reals[4 + 2 * version]
-                                age = begin - pods.since[slot]
+                                age = max(begin - pods.since[slot], 0.0)
                                 if age < lasting:
                                     work *= 1.0 + reals[3 + 2 * version] * (1.0 - age / lasting)
                                 end = begin + work
@@ -672,3 +673,23 @@ def kill(slot, t, refs):  # type: ignore[no-untyped-def]
             trace.facts[rows + row] = np.int32(RESET)
             if trace.times[rows + row] > t:
                 trace.times[rows + row] = np.nan
+
+
+@numba.njit(cache=True, nogil=True)
+def quantile_of(share, first, last, versions, refs):  # type: ignore[no-untyped-def]
+    """The bucket `scenarios.tally.quantile` reads from bins [first, last), or −1. `versions`: 1, 2 or 3 for both."""
+    latency = _u4(refs[LATENCY, 0])
+    total = 0
+    for row in range(2 * first, 2 * last):
+        if versions >> (row & 1) & 1:
+            for k in range(row * BUCKETS, row * BUCKETS + BUCKETS):
+                total += np.int64(latency[k])
+    rank = max(1, np.int64(np.ceil(share * total)))
+    below = 0
+    for k in range(BUCKETS):
+        for row in range(2 * first, 2 * last):
+            if versions >> (row & 1) & 1:
+                below += np.int64(latency[row * BUCKETS + k])
+        if below >= rank:
+            return k
+    return -1

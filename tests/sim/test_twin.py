@@ -33,7 +33,7 @@ def start(pods: int, backends: int = 1, error: float = 0.02) -> list[tuple[float
     """`pods` pods from the beginning, dealt out to the backends, the second one's candidates."""
     t = -3.0
     script: list[tuple[float, str, tuple[Any, ...]]] = [
-        (t, "add_pod", (k % backends, error, t)) for k in range(pods)
+        (t, "add_pod", (k % backends, error, t + 1.0)) for k in range(pods)
     ]
     return script + [(t, "rotate", (0, b, list(range(b, pods, backends)))) for b in range(backends)]
 
@@ -133,7 +133,7 @@ def test_two_proxies_that_know_different_endpoints(balance: str, tries: int) -> 
 
 @pytest.mark.parametrize("balance", POLICIES)
 def test_warm_up_and_users_with_a_bug(balance: str) -> None:
-    script = [*start(4, backends=2), (0.0, "weigh", (0, [0.5, 0.5])), (6.0, "kill", (1, 6.0)), (6.0, "serve", (1, 6.0))]
+    script = [*start(4, backends=2), (0.0, "weigh", (0, [0.5, 0.5])), (6.0, "kill", (1, 6.0)), (6.0, "serve", (1, 6.5))]
     assert_equal(
         script,
         **world(balance=balance, backends=2, warm_up=((3.0, 8.0), (6.0, 4.0)), user_errors=(0.0, 0.4), users=500),

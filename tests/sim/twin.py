@@ -179,7 +179,7 @@ class Twin:
         work = self.work[pod.version][i]
         if self.warm_up[pod.version]:
             slower, lasting = self.warm_up[pod.version]
-            age = row.start - pod.since
+            age = max(row.start - pod.since, 0.0)
             if age < lasting:
                 work *= 1.0 + (slower - 1.0) * (1.0 - age / lasting)
         yield self.env.at(row.start + work, ENDS)

@@ -1,0 +1,8 @@
+"""Puts the simulator's twin in reach of these tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "sim"))
