@@ -1,6 +1,5 @@
-"""What a comparison says: per candidate the strategies' headline figures, which is best, which differ from it by
-more than chance, and sentences that conclude. Reads the comparison document alone; the terminal, the charts and
-the page only show it.
+"""What a comparison says: headline figures by candidate, which is best, which differ from it by more than chance,
+and sentences that conclude. Reads the comparison document alone; terminal, charts and page only show it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from reports.words import (
 )
 from scenarios.scenario import Scenario
 from scenarios.units import write_duration
+from scenarios.world import Slo
 
 Document = Mapping[str, Any]
 Figures = Mapping[str, Mapping[str, Any]]
@@ -44,7 +44,7 @@ class Column:
     meaning: str
     better: Literal["less", "more"] = "less"
     only_if_right: bool = False
-    """Best only among the strategies that end as they should: the quickest promotion of a bad one is no feat."""
+    """Best only among strategies that end as they should: promoting a bad one quickly is no feat."""
 
 
 USERS = Column(
@@ -60,8 +60,8 @@ REQUESTS = Column(
 LOSS = Column(
     ("capacity_loss",),
     "capacity lost, pod-s",
-    "Serving capacity missing against before the release, over time: one pod short for 60 s is 60 pod-seconds. "
-    "Half of the traffic sent to one pod of ten limits the whole service to two pods.",
+    "Serving capacity missing against before the release, over time: one pod short for 60 s is 60 "
+    "pod-seconds. Half of the traffic sent to one pod of ten limits the whole service to two pods.",
 )
 WORST = Column(
     ("worst_capacity",),
@@ -110,7 +110,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One figure of one strategy. Without a value `why` says so in a word; `reached` is the share that has one."""
+    """One figure of one strategy. Without a value `why` says so in a word; `reached` is the share with one."""
 
     figure: Mapping[str, Any]
     value: float | None
@@ -307,7 +307,7 @@ def objective(scenario: Scenario) -> str:
     """The objective in words; says so where it is the default and nobody's choice."""
     parts = [f"{share(scenario.slo.success)} of requests answered"]
     parts += [f"{q} up to {write_duration(limit)}" for q, limit in sorted(scenario.slo.latency.items())]
-    default = "" if "slo" in scenario.model_fields_set else ", the default"
+    default = ", the default" if scenario.slo == Slo() else ""
     return listed(parts) + default
 
 
@@ -374,7 +374,7 @@ def _price(best: Row) -> list[str]:
 
 
 def _own_harm(block: Block, differences: Differences) -> list[str]:
-    """Which fail requests by their own doing, with nothing wrong in the candidate, and the best of the others."""
+    """Which fail requests by their own doing, though the candidate is good, and the best of the others."""
     harmful = [row for row in block.rows if (row.cell(REQUESTS).low or 0.0) > 0]
     harmless = [row for row in block.rows if row not in harmful and row.ending("promoted") == 1]
     if not harmful:
