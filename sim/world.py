@@ -70,6 +70,7 @@ class World:
         self.routes: list[RouteChange] = []
         self.pool_names: list[str] = []
         self.noticed_at: int | None = None
+        self.answered_at = self.clock.now
         self.done: set[str] = set()
         self.refused: dict[str, str] = {}
         self.guards = {name: scenario.guards[name] for name in self._guard_names()}
