@@ -116,10 +116,11 @@ class World:
         return self._observation() if self.clock.now < self.horizon else None
 
     def ask(self, asked: Asked) -> None:
-        """Send an action to the API server; it is done a moment later."""
+        """Send an action to the API server once the one before is answered; it is done a moment later."""
         lag = self.scenario.cluster.delays.api.distribution()
         delay = nanoseconds(draw(lag, u(self.trial.seed, Purpose.API, *asked.id.encode())))
-        self.clock.after(delay, Order.CONTROLLER, lambda: self._do(asked))
+        self.answered_at = max(self.answered_at, self.clock.now) + delay
+        self.clock.at(self.answered_at, Order.CONTROLLER, lambda: self._do(asked))
 
     def notice(self) -> None:
         """Something changed that the release may act on."""
