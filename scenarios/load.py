@@ -152,14 +152,28 @@ def library() -> dict[str, str]:
 
 
 def as_document(scenario: Scenario) -> dict[str, Any]:
-    """The scenario as JSON, every default written out; `from_document` makes an equal scenario of it."""
+    """The scenario as JSON, every default written out; `from_document` makes an equal scenario of it.
+
+    `order` keeps the order of named things, which counts (the arms go via the first router) and which JSON with
+    sorted keys loses.
+    """
     document = scenario.model_dump(mode="json", exclude_none=True)
     versions = {"stable": scenario.versions.stable, "candidate": scenario.versions.candidate}
     for name, version in versions.items():
         _own_pods(document["versions"][name], version)
     for name, version in scenario.candidates.items():
         _own_pods(document["candidates"][name], version)
-    return document
+    return document | {"order": {key: list(document[key]) for key in _ORDERED}}
+
+
+def _in_order(named: Any, names: Any) -> Any:
+    """The mapping in the order of `names`; as it was where they are not its keys."""
+    if not isinstance(named, dict) or not isinstance(names, list) or set(map(str, names)) != set(named):
+        return named
+    return {str(name): named[str(name)] for name in names}
+
+
+_ORDERED = ("routers", "guards", "strategies", "candidates")
 
 
 def _own_pods(document: dict[str, Any], version: Version) -> None:
@@ -171,7 +185,11 @@ def _own_pods(document: dict[str, Any], version: Version) -> None:
 
 def from_document(document: dict[str, Any]) -> Scenario:
     """The scenario of `as_document`. Raises ScenarioError."""
-    return loads(json.dumps(document, ensure_ascii=False), "document")
+    order = document.get("order")
+    inside = {key: value for key, value in document.items() if key != "order"}
+    if isinstance(order, dict):
+        inside |= {key: _in_order(inside[key], order.get(key)) for key in _ORDERED if key in inside}
+    return loads(json.dumps(inside, ensure_ascii=False), "document")
 
 
 def digest(scenario: Scenario) -> str:

@@ -1,0 +1,222 @@
+"""The command line as its users meet it: what is printed where, what is written, and the exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import rolloutlab_cli
+
+SMALL = """
+format: rolloutlab/1
+name: 小世界
+service: {replicas: 4}
+versions: {stable: {start: 1s, service_time: {median: 20ms, p95: 60ms}}}
+candidates: {errors: {errors: [{share: 5%, of: requests}]}, healthy: {}}
+traffic: {rate: 40/s, users: {count: 500}, client: {timeout: 2s}}
+cluster: {pods: {readiness: {period: 1s}, termination: {pre_stop: 3s}}}
+routers: {service: {kind: kube-proxy}, edge: {kind: ingress-nginx}}
+guards: {errors: {metric: failure_share, limit: 1%, window: 30s, min_requests: 50}}
+strategies:
+  rolling: {rolling: {}}
+  金丝雀: {canary: {via: edge, steps: [25%], hold: 1m, guards: [errors]}}
+clock: {settle: 10s, horizon: 4m}
+seeds: 3
+"""
+
+
+@dataclass
+class Answer:
+    """What a call of the command line left."""
+
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    (tmp_path / "small.yaml").write_text(SMALL, encoding="utf-8")
+
+    def run(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["rolloutlab", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            rolloutlab_cli.main()
+        printed = capsys.readouterr()
+        code = ended.value.code
+        return Answer(code if isinstance(code, int) else 0, printed.out, printed.err)
+
+    return run
+
+
+def test_compare_prints_a_table_and_writes_a_report(call: Call, tmp_path: Path) -> None:
+    answer = call("compare", "small.yaml", "--jobs", "1")
+    assert answer.code == 0, answer.err
+    assert "errors is BAD" in answer.out
+    assert "healthy is GOOD" in answer.out
+    assert "金丝雀" in answer.out
+    assert max(len(line) for line in answer.out.splitlines()) <= 120
+    folder = tmp_path / "runs" / "小世界"
+    for name in ("comparison.json", "report.html", "provenance.json", "charts", "records"):
+        assert (folder / name).exists()
+    assert not [entry for entry in (tmp_path / "runs").iterdir() if entry.name.startswith(".")]
+
+
+def test_compare_as_json_is_the_same_for_any_number_of_processes(call: Call) -> None:
+    one = call("compare", "small.yaml", "-o", "json", "--jobs", "1")
+    two = call("compare", "small.yaml", "-o", "json", "--jobs", "2")
+    assert one.code == two.code == 0
+    assert one.out == two.out
+    assert json.loads(one.out)["format"] == "rolloutlab.comparison/1"
+
+
+@pytest.mark.parametrize("kind", ["csv", "markdown"])
+def test_compare_prints_other_formats(call: Call, kind: str) -> None:
+    answer = call("compare", "small.yaml", "-o", kind, "--seeds", "2", "--jobs", "1", "-c", "errors")
+    assert answer.code == 0
+    assert "blast_requests_exact" in answer.out or "requests" in answer.out
+
+
+def test_report_makes_the_page_again(call: Call, tmp_path: Path) -> None:
+    call("compare", "small.yaml", "--jobs", "1", "--to", "one")
+    page = (tmp_path / "one" / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "one" / "report.html").unlink()
+    assert call("report", "one").code == 0
+    assert (tmp_path / "one" / "report.html").read_text(encoding="utf-8") == page
+    assert call("report", "one", "--to", "two").code == 0
+    assert (tmp_path / "two" / "comparison.json").is_file()
+    assert call("report", "nowhere").code == 2
+
+
+def test_run_tells_one_trial(call: Call, tmp_path: Path) -> None:
+    answer = call("run", "small.yaml", "-s", "金丝雀", "-c", "errors", "--seed", "2", "--to", "one")
+    assert answer.code == 0, answer.err
+    assert "rolled back" in answer.out
+    assert (tmp_path / "one" / "record.json").is_file()
+    data = json.loads(call("run", "small.yaml", "-s", "rolling", "-o", "json", "--to", "one").out)
+    assert data["outcome"]["verdict"] == "promoted"
+
+
+def test_explain_prints_prose_and_data(call: Call) -> None:
+    assert "way back" in call("explain", "small.yaml", "-s", "金丝雀").out
+    plans = json.loads(call("explain", "small.yaml", "-o", "json").out)["plans"]
+    assert [stage["name"] for stage in plans["金丝雀"]["stages"]][:2] == ["25% pods", "25%"]
+
+
+def test_check_and_schema_and_init(call: Call, tmp_path: Path) -> None:
+    assert "is a valid scenario" in call("check", "small.yaml").out
+    assert isinstance(json.loads(call("check", "small.yaml", "-o", "json").out), list)
+    assert json.loads(call("schema").out)["title"]
+    assert call("init", "new.yaml").code == 0
+    assert call("check", "new.yaml").code == 0
+    assert call("init", "new.yaml").code == 2
+    assert "rolloutlab/1" in (tmp_path / "new.yaml").read_text(encoding="utf-8")
+
+
+def test_import_makes_a_scenario_that_simulates_at_once(call: Call) -> None:
+    manifest = Path(__file__).parent / "scenarios" / "manifests" / "seed-001.yaml"
+    assert call("import", str(manifest), "--to", "mine.yaml").code == 0
+    answer = call(
+        "compare", "mine.yaml", "--seeds", "1", "--jobs", "1", "-c", "errors", "--set", "clock.horizon=15m"
+    )
+    assert answer.code == 0, answer.err
+
+
+def test_import_reads_standard_input(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = Path(__file__).parent / "scenarios" / "manifests" / "seed-001.yaml"
+    with manifest.open("rb") as opened:
+        monkeypatch.setattr(sys, "stdin", type("Stdin", (), {"buffer": opened}))
+        answer = call("import", "-")
+    assert answer.code == 0
+    assert "replicas: 4" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("compare", "nowhere.yaml"), "nowhere.yaml"),
+        (("compare", "small.yaml", "-s", "nothing"), "no strategy is called 'nothing'"),
+        (("compare", "small.yaml", "-c", "nothing"), "no candidate is called 'nothing'"),
+        (("compare", "small.yaml", "--set", "traffic.rte=5/s"), "did you mean 'rate'"),
+        (("compare", "small.yaml", "--set", "traffic.rate=1000000000000/s"), "rate"),
+        (("compare", "small.yaml", "--seeds", "0"), "seeds"),
+        (("compare", "small.yaml", "--to", "small.yaml"), "is a file"),
+        (("import", "nowhere.yaml"), "nowhere.yaml"),
+        (("nonsense",), "nonsense"),
+    ],
+)
+def test_bad_input_gets_a_clear_message_and_exit_code_2(
+    call: Call, tmp_path: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    answer = call(*arguments)
+    assert answer.code == 2
+    assert told in answer.err
+    assert "Traceback" not in answer.err
+    assert answer.out == ""
+    assert [entry.name for entry in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_a_folder_of_something_else_is_left_alone(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "charts").mkdir(parents=True)
+    answer = call("compare", "small.yaml", "--to", "mine")
+    assert answer.code == 2
+    assert "something else" in answer.err
+    assert list((tmp_path / "mine").iterdir()) == [tmp_path / "mine" / "charts"]
+
+
+def test_other_files_in_the_folder_stay(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep", encoding="utf-8")
+    assert call("compare", "small.yaml", "--to", "mine", "--jobs", "1", "--seeds", "1").code == 0
+    assert call("compare", "small.yaml", "--to", "mine", "--jobs", "1", "--seeds", "1").code == 0
+    assert (tmp_path / "mine" / "notes.txt").read_text(encoding="utf-8") == "keep"
+
+
+def test_names_from_a_scenario_cannot_steer_the_terminal_or_the_page(call: Call, tmp_path: Path) -> None:
+    nasty = SMALL.replace("小世界", '"<script>alert(1)</script> ../../etc"')
+    (tmp_path / "nasty.yaml").write_text(nasty, encoding="utf-8")
+    answer = call("compare", "nasty.yaml", "--jobs", "1", "--seeds", "1")
+    assert answer.code == 0, answer.err
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert "<script>alert" not in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_ctrl_c_leaves_what_was_finished(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL.replace("seeds: 3", "seeds: 5000"), encoding="utf-8")
+    command = [sys.executable, "-m", "rolloutlab_cli", "compare", "small.yaml", "--to", "out", "--jobs", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(rolloutlab_cli.__file__).parent)}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        wait_for_a_record(tmp_path)
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err.decode()
+    assert b"finished seeds" in err
+    document = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
+    assert 1 <= len(document["seeds"]) < 5000
+    assert document["rows"]
+    assert b"BAD" in out
+
+
+def wait_for_a_record(folder: Path) -> None:
+    """Until the first seed has been simulated."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if list(folder.glob(".out.*/records/*")):
+            return
+        time.sleep(0.05)
+    raise AssertionError("no record appeared")
