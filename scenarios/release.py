@@ -138,8 +138,8 @@ def step(plan: Plan, guards: Guards, state: State, seen: Observation) -> Step:
         if stage.on_deadline is OnDeadline.UNDO and stage.undo and state.back is None:
             return _turn_back(plan, state, seen.t, Kind.DEADLINE, late)
         state, events = _stuck(state, seen.t, stage, late)
-    elif _stalled(stage, state, seen.t):
-        state, events = _stuck(state, seen.t, stage, "no more pods became available")
+    elif _stalled(stage, state, seen):
+        state, events = _stuck(state, seen.t, stage, _waiting_for(stage, state, seen))
     else:
         events = ()
     if _holds_all(stage, state, seen):
@@ -187,18 +187,43 @@ def _overdue(stage: Stage, state: State, seen: Observation, refused: Mapping[str
 
 
 def _count_pods(stage: Stage, state: State, seen: Observation) -> State:
-    """Note that more pods than ever in this stage are available; the stage then moves again."""
+    """Note that more pods than ever in this stage are available; the stage then moves again.
+
+    Only once its actions are answered: before that, the pods are those of the template to be replaced.
+    """
+    if len(state.done) < len(stage.enter):
+        return state
     pools = [seen.pools[c.pool] for c in stage.until if isinstance(c, Ready) and c.pool in seen.pools]
     available = sum(pool.pods.get(pool.version, (0, 0, 0))[2] for pool in pools)
     if available <= state.available:
         return state
-    stuck_at = None if _stalled(stage, state, seen.t) else state.stuck_at
+    stuck_at = None if _stalled(stage, state, seen) else state.stuck_at
     return replace(state, available=available, grown_at=seen.t, stuck_at=stuck_at)
 
 
-def _stalled(stage: Stage, state: State, t: float) -> bool:
-    waits = any(isinstance(condition, Ready) for condition in stage.until)
-    return waits and t >= max(state.grown_at, state.entered_at) + stage.stalls_after
+def _stalled(stage: Stage, state: State, seen: Observation) -> bool:
+    """Whether a stage that waits for pods has long seen no more of them, or got no further with all there."""
+    if not any(isinstance(condition, Ready) for condition in stage.until):
+        return False
+    held_until = _held_until(stage, state) if _all_ready(stage, state, seen) else state.entered_at
+    return seen.t >= max(state.grown_at, held_until) + stage.stalls_after
+
+
+def _held_until(stage: Stage, state: State) -> float:
+    """When the time that the stage waits on purpose is over."""
+    held = max((c.seconds for c in stage.until if isinstance(c, Elapsed)), default=0.0)
+    return state.entered_at + held
+
+
+def _all_ready(stage: Stage, state: State, seen: Observation) -> bool:
+    return all(_holds(condition, state, seen) for condition in stage.until if isinstance(condition, Ready))
+
+
+def _waiting_for(stage: Stage, state: State, seen: Observation) -> str:
+    if not _all_ready(stage, state, seen):
+        return "no more pods became available"
+    missing = (str(condition) for condition in stage.until if not _holds(condition, state, seen))
+    return "still waiting until " + "; ".join(missing)
 
 
 def _stuck(state: State, t: float, stage: Stage, why: str) -> tuple[State, tuple[Event, ...]]:
@@ -218,13 +243,15 @@ def _turn_back(plan: Plan, state: State, t: float, kind: Kind, why: str) -> Step
 
 
 def _leave(plan: Plan, state: State, t: float, events: tuple[Event, ...]) -> Step:
+    # what it was stuck for is over; the reason to turn back stays
+    state = replace(state, stuck_at=None, reason="" if state.back is None else state.reason)
     if state.back is None and state.index == _last_guarded(plan):
         state = replace(state, decided_at=t)
         events += (Event(t, Kind.DECIDED, "promote"),)
     if state.index + 1 < len(path(plan, state)):
-        return _enter(plan, replace(state, stuck_at=None), t, state.index + 1, state.back, events)
+        return _enter(plan, state, t, state.index + 1, state.back, events)
     word = "promoted" if state.back is None else "rolled back"
-    settled = replace(state, settled_at=t, stuck_at=None, asked=frozenset())
+    settled = replace(state, settled_at=t, asked=frozenset())
     return Step(settled, (), (*events, Event(t, Kind.SETTLED, word)))
 
 
@@ -319,9 +346,10 @@ def next_wake(plan: Plan, state: State, now: float) -> float | None:
         return None
     stage = path(plan, state)[state.index]
     waits = [timed.after for timed in stage.enter]
-    waits += [condition.seconds for condition in stage.until if isinstance(condition, Elapsed)]
+    waits += [c.seconds for c in (*stage.until, *stage.given_up) if isinstance(c, Elapsed)]
     waits += [stage.deadline] if stage.deadline is not None else []
-    instants = [state.entered_at + wait for wait in waits] + [state.grown_at + stage.stalls_after]
+    instants = [state.entered_at + wait for wait in waits]
+    instants += [moved + stage.stalls_after for moved in (state.grown_at, _held_until(stage, state))]
     return min((t for t in instants if t > now), default=None)
 
 
