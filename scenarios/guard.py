@@ -41,22 +41,28 @@ def judge(guard: Guard, subject: Sample, baseline: Sample | None) -> Judgement:
     """Judge a window, against the limit or against `baseline` (stable's window that had enough requests).
 
     A metric above the limit, or above stable's by more than the margin, fails. Inconclusive where the subject
-    has fewer than `min_requests`, or where there is no baseline to compare with.
+    has fewer than `min_requests` or no latency, or where there is no baseline to compare with.
     """
-    if not enough(guard, subject):
+    value = metric(guard, subject) if enough(guard, subject) else None
+    allowed = _allowed(guard, baseline)
+    if value is None or allowed is None:
         return Judgement.INCONCLUSIVE
-    value = metric(guard, subject)
-    if guard.versus is None:
-        allowed = float(guard.limit or 0.0)
-    elif baseline is None:
-        return Judgement.INCONCLUSIVE
-    else:
-        allowed = metric(guard, baseline) + float(guard.margin or 0.0)
     return Judgement.FAIL if value > allowed else Judgement.PASS
 
 
-def metric(guard: Guard, sample: Sample) -> float:
-    """The guard's metric of a window that holds requests: a share of failures, or seconds."""
+def _allowed(guard: Guard, baseline: Sample | None) -> float | None:
+    """The most the metric may be; None where that hangs on a baseline that is not there."""
+    if guard.versus is None:
+        return float(guard.limit or 0.0)
+    stable = metric(guard, baseline) if baseline is not None else None
+    return None if stable is None else stable + float(guard.margin or 0.0)
+
+
+def metric(guard: Guard, sample: Sample) -> float | None:
+    """The guard's metric of a window that holds requests: a share of failures, or seconds.
+
+    None where no request was answered, so that there is no latency.
+    """
     if guard.metric == "failure_share":
         return sample.failures / sample.requests
-    return sample.quantile or 0.0
+    return sample.quantile
