@@ -61,3 +61,13 @@ def test_stable_carries_the_traffic(name):
 def test_tight_capacity_has_no_room_for_a_second_environment():
     scenario = load("tight-capacity")
     assert scenario.cluster.spare_pods < scenario.service.replicas
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_strategy_settles_with_a_healthy_candidate(name):
+    scenario = load(name)
+    candidate = "healthy" if "healthy" in scenario.variants else None
+    for strategy in scenario.strategies:
+        outcome = simulate(scenario, strategy, candidate=candidate).outcome
+        assert outcome.settled_at is not None, strategy
+        assert outcome.settled_at < scenario.clock.horizon
