@@ -20,7 +20,7 @@ def assumptions(scenario: Scenario, document: Document) -> tuple[tuple[str, str]
         ("assumed", f"{_service(scenario)}, {_traffic(scenario)}"),
         ("bad means", f"missing the objective ({objective(scenario)}) where stable keeps it"),
         *((("guards", _guards(scenario)),) if scenario.guards else (("guards", "none"),)),
-        ("measured", _measured(scenario, document)),
+        ("measured", _measured(document)),
     )
 
 
@@ -60,12 +60,12 @@ def guard(written: Guard) -> str:
     )
 
 
-def _measured(scenario: Scenario, document: Document) -> str:
+def _measured(document: Document) -> str:
     seeds = list(document["seeds"])
     run = seeds == list(range(seeds[0], seeds[0] + len(seeds))) and len(seeds) > 2
     which = f"{seeds[0]} to {seeds[-1]}" if run else listed([str(seed) for seed in seeds])
     many = f"{len(seeds):,} seeds ({which})" if len(seeds) > 1 else f"1 seed ({which})"
     return (
         f"{write_duration(float(document['horizon']))} from the trigger, {many}; "
-        f"± is half of the 95 % interval of the mean, ≈ best is within chance of the best"
+        f"± is half of the 95 % interval of the mean, ≈ best is not told apart from the best"
     )

@@ -1,7 +1,7 @@
 """The pictures: what happens over time under each strategy, and what a strategy's safety costs.
 
-The only module that imports matplotlib; it draws with the object API, so nothing is global and nothing opens a
-window. Readable without colour: every strategy has its own dashes and its own marker.
+The only module that imports matplotlib, and long for that reason; it draws with the object API, so nothing is
+global and nothing opens a window. Readable without colour: a strategy has its own dashes and its own marker.
 """
 
 import io
@@ -19,26 +19,36 @@ import matplotlib
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
+from reports.axis import Array, Clock, end_of, running, thin
 from reports.files import put
-from reports.findings import COST, DURATION, USERS, VERDICTS, Cell, Column, Document, Mark, Row, is_bad, rows
+from reports.findings import (
+    COST,
+    DURATION,
+    USERS,
+    VERDICTS,
+    Cell,
+    Column,
+    Document,
+    Mark,
+    Row,
+    is_bad,
+    ranked,
+    rows,
+)
 from reports.series import Series, series
-from reports.words import listed, plain, quantity, share, shortened
+from reports.words import listed, plain, quantity, shortened
 from scenarios.record import Record, Trial
 from scenarios.release import Kind
 
 # it complains on stderr of a Chinese font that has no bold, and of taking a moment at its very first use
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
-Array = NDArray[Any]
 WIDTH = 12.0
-INK, FAINT, PAPER = "#1f2328", "#6e7781", "#ffffff"
+INK, FAINT, GRID, PAPER = "#1f2328", "#6e7781", "#e7e9ec", "#ffffff"
 # Okabe and Ito's colours, told apart by the colour-blind; the yellow is left out, it is lost on white
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5588f", "#8a6d00", "#3a9ad9", "#444444", "#7a4fbf")
 DASHES: tuple[Any, ...] = (
@@ -56,7 +66,7 @@ CJK = (
     "Noto Sans CJK JP", "Noto Sans CJK TC", "Noto Sans CJK KR", "Arial Unicode MS", "Droid Sans Fallback",
 )  # fmt: skip
 LATIN = "DejaVu Sans"
-STYLE = {
+STYLE: Any = {
     "text.parse_math": False,
     "text.usetex": False,
     "svg.fonttype": "none",
@@ -97,7 +107,7 @@ class _Line(NamedTuple):
 
 @contextmanager
 def _style() -> Iterator[None]:
-    with matplotlib.rc_context({**STYLE, "font.family": list(_families())}):
+    with matplotlib.rc_context({**STYLE, "font.family": [LATIN]}):
         yield
 
 
@@ -117,11 +127,11 @@ def _look(at: int) -> dict[str, Any]:
     }
 
 
-# --- what happens over time ------------------------------------------------------------------------------------
+# --- what happens over time ------------------------------------------------------------------------------
 
 
 def timeline(records: Sequence[Record], candidate: str) -> Figure:
-    """One seed's run of every strategy with this candidate on one time axis, its first part stretched if need be.
+    """One seed's run of every strategy with this candidate, on one time axis, stretched at its beginning.
 
     `records` may hold other candidates and arms too; they are left out. Raises ValueError if nothing is left.
     """
@@ -134,90 +144,40 @@ def timeline(records: Sequence[Record], candidate: str) -> Figure:
         _Line(plain(r.trial.strategy), r, series(r), _look(order.index(r.trial.strategy))) for r in chosen
     ]
     with _style():
-        return _timeline(lines, plain(candidate), _Clock.of(chosen))
+        return _timeline(lines, plain(candidate), Clock.of(chosen))
 
 
-class _Clock(NamedTuple):
-    """The time axis: from `start` to `end`, drawn from 0 to 1. Up to `zoom` a second is drawn wider than after it."""
-
-    start: float
-    zoom: float
-    end: float
-
-    STRETCHED = 0.42
-
-    @classmethod
-    def of(cls, records: Sequence[Record]) -> "_Clock":
-        """All that happened; its beginning stretched if some releases were over long before others."""
-        horizon = float(records[0].trial.scenario.clock.horizon)
-        ends = sorted(_end(record, horizon) for record in records)
-        end = min(horizon, ends[-1] * 1.05 + 5)
-        round_times = (60.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
-        zoom = next((z for z in round_times if z >= 1.4 * ends[0]), end)
-        if zoom > end / 4:
-            return cls(-0.02 * end, end, end)
-        return cls(-0.06 * zoom, zoom, end)
-
-    @property
-    def stretched(self) -> bool:
-        return self.zoom < self.end
-
-    def at(self, t: Any) -> Array:
-        """Where on the axis a time is, 0 to 1."""
-        if not self.stretched:
-            return np.asarray((np.asarray(t, float) - self.start) / (self.end - self.start))
-        return np.interp(t, [self.start, self.zoom, self.end], [0.0, self.STRETCHED, 1.0])
-
-    def cut(self, t: Array, y: Array) -> tuple[Array, Array]:
-        """The part of a series that is shown."""
-        inside = (t >= self.start) & (t <= self.end)
-        return np.asarray(t[inside], float), np.asarray(y[inside], float)
-
-    def ticks(self) -> tuple[list[float], list[str]]:
-        """Round times, and how they are written."""
-        if not self.stretched:
-            return _round_times(0.0, self.end, 8)
-        early, late = _round_times(0.0, self.zoom, 4), _round_times(self.zoom, self.end, 6)
-        few = [i for i, t in enumerate(late[0]) if float(self.at(t)) > self.STRETCHED + 0.05]
-        return early[0] + [late[0][i] for i in few], early[1] + [late[1][i] for i in few]
-
-
-def _round_times(start: float, end: float, most: int) -> tuple[list[float], list[str]]:
-    steps = (5, 10, 15, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
-    step = next((s for s in steps if (end - start) / s <= most), steps[-1])
-    unit, word = (3600, "h") if step >= 3600 else (60, "min") if step >= 60 or end >= 240 else (1, "s")
-    ticks = [float(t) for t in np.arange(-(-start // step) * step, end + 1e-9, step)]
-    return ticks, [f"{t / unit:g} {word}" if t else "0" for t in ticks]
-
-
-def _end(record: Record, horizon: float) -> float:
-    settled = record.outcome.settled_at if record.outcome else None
-    return horizon if settled is None else settled
-
-
-def _timeline(lines: Sequence[_Line], candidate: str, clock: _Clock) -> Figure:
+def _timeline(lines: Sequence[_Line], candidate: str, clock: Clock) -> Figure:
     count, gap = len(lines), 0.33
     lane, panel = 0.24 * count + 0.12, max(1.15, 0.165 * count + 0.3)
     height = 1.45 + lane + len(_PANELS) * (panel + gap)
     figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
     trial = lines[0].record.trial
     figure.text(
-        0.018, 1 - 0.20 / height, f"Candidate {shortened(candidate, 40)}: what happens over time", fontsize=13,
-        fontweight="bold", va="top",
+        0.018, 1 - 0.20 / height, f"Candidate {shortened(candidate, 40)}: what happens over time",
+        fontsize=13, fontweight="bold", va="top",
     )  # fmt: skip
     figure.text(
         0.018, 1 - 0.50 / height, f"One run of each strategy, seed {trial.seed}: same requests, same luck.   "
         "✕ a guard failed   ◆ decided   ■ settled", fontsize=8.5, color=FAINT, va="top",
     )  # fmt: skip
 
+    times, written = clock.ticks()
+
     def row(top: float, tall: float) -> Axes:
         axes = figure.add_axes((0.135, 1 - (top + tall) / height, 0.655, tall / height))
         axes.set_xlim(0, 1)
-        axes.axvline(float(clock.at(0)), color=FAINT, linewidth=0.7, zorder=0)
+        axes.set_xticks([])
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_label_coords(0, 0)  # there are no labels; this spares measuring where they would go
+        axes.vlines(
+            clock.at(times), 0, 1, transform=axes.get_xaxis_transform(), color=GRID, linewidth=0.7, zorder=0
+        )
+        axes.axvline(float(clock.at(0)), color=FAINT, linewidth=0.8, zorder=0)
         if clock.stretched:
             axes.axvspan(0, clock.STRETCHED, color="#f3f5f7", zorder=-1, linewidth=0)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(length=2.5, labelsize=8, pad=2, labelbottom=False)
+        axes.tick_params(length=2.5, labelsize=8, pad=2)
         return axes
 
     _lanes(row(1.0, lane), lines, clock)
@@ -226,23 +186,25 @@ def _timeline(lines: Sequence[_Line], candidate: str, clock: _Clock) -> Figure:
         axes = row(top, panel)
         axes.set_title(title(trial), loc="left", fontweight="bold", y=1.0, pad=4)
         draw(axes, lines, clock)
-        axes.set_xticks([float(clock.at(t)) for t in clock.ticks()[0]])
         top += panel + gap
-    axes.set_xticks([float(clock.at(t)) for t in clock.ticks()[0]], clock.ticks()[1])
-    axes.tick_params(labelbottom=True)
+    axes.set_xticks(clock.at(times), written)
     figure.text(0.4625, 0.12 / height, "time after the trigger", color=FAINT, fontsize=8, ha="center")
     return figure
 
 
-_EVENTS = {Kind.GUARD: ("X", 6.5), Kind.DEADLINE: ("X", 6.5), Kind.DECIDED: ("D", 5.0), Kind.SETTLED: ("s", 5.5)}
+_EVENTS = {
+    Kind.GUARD: ("X", 6.5),
+    Kind.DEADLINE: ("X", 6.5),
+    Kind.DECIDED: ("D", 5.0),
+    Kind.SETTLED: ("s", 5.5),
+}
 
 
-def _lanes(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
+def _lanes(axes: Axes, lines: Sequence[_Line], clock: Clock) -> None:
     """A bar per strategy from the trigger until it settled, with its events, and in words how it ended."""
     horizon = float(lines[0].record.trial.scenario.clock.horizon)
     axes.set_ylim(len(lines) - 0.45, -0.55)
     axes.spines[["left", "bottom"]].set_visible(False)
-    axes.set_xticks([])
     axes.set_yticks([])
     if clock.stretched:
         axes.annotate(
@@ -250,19 +212,23 @@ def _lanes(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
             textcoords="offset points", fontsize=7.5, color=FAINT,
         )  # fmt: skip
     for at, line in enumerate(lines):
-        colour, ends = line.look["color"], clock.at([0.0, _end(line.record, horizon)])
+        colour, ends = line.look["color"], clock.at([0.0, end_of(line.record, horizon)])
         axes.plot(ends, [at, at], color=colour, linewidth=5, alpha=0.28, solid_capstyle="butt")
         axes.plot(ends, [at, at], color=colour, linestyle=line.look["linestyle"], linewidth=1.5)
         _events(axes, line, at, clock)
-        beside = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
+        beside: dict[str, Any] = {
+            "xycoords": ("axes fraction", "data"),
+            "textcoords": "offset points",
+            "va": "center",
+        }
         axes.annotate(
-            shortened(line.name, 18), (0, at), (-7, 0), ha="right", color=colour, fontweight="bold", fontsize=8.5,
-            annotation_clip=False, **beside,
+            shortened(line.name, 18), (0, at), (-7, 0), ha="right", color=colour, fontweight="bold",
+            fontsize=8.5, annotation_clip=False, **beside,
         )  # fmt: skip
         axes.annotate(_ended(line.record), (1, at), (10, 0), fontsize=8.5, annotation_clip=False, **beside)
 
 
-def _events(axes: Axes, line: _Line, at: int, clock: _Clock) -> None:
+def _events(axes: Axes, line: _Line, at: int, clock: Clock) -> None:
     for event in line.record.events:
         if event.kind in _EVENTS and 0 <= event.t <= clock.end:
             marker, size = _EVENTS[event.kind]
@@ -285,7 +251,7 @@ def _written(seconds: float) -> str:
     return quantity(round(seconds, 1 if seconds < 10 else 0), "s").value
 
 
-def _capacity(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
+def _capacity(axes: Axes, lines: Sequence[_Line], clock: Clock) -> None:
     n = lines[0].record.trial.scenario.service.replicas
     shown = [clock.cut(line.series.t, line.series.capacity) for line in lines]
     most = max([float(n), *(float(np.nanmax(y)) for _, y in shown)])
@@ -297,18 +263,18 @@ def _capacity(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
     _words(axes, lines, [f"{np.nanmin(y[t >= 0]):.3g} at worst" for t, y in shown])
 
 
-def _reach_candidate(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
+def _reach_candidate(axes: Axes, lines: Sequence[_Line], clock: Clock) -> None:
     axes.set_ylim(-0.04, 1.08)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"])
     words = []
     for at, line in enumerate(lines):
-        t, y = clock.cut(line.series.t, _running(line.series.candidate_share, line.series.requests, 3))
-        _draw(axes, clock, *_thin(t, y), line, at)
+        t, y = clock.cut(line.series.t, running(line.series.candidate_share, line.series.requests, 3))
+        _draw(axes, clock, *thin(t, y), line, at)
         words.append(f"{_percent(float(np.nanmax(y)))} at most" if np.isfinite(y).any() else "no requests")
     _words(axes, lines, words)
 
 
-def _failures(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
+def _failures(axes: Axes, lines: Sequence[_Line], clock: Clock) -> None:
     allowed = 1 - float(lines[0].record.trial.scenario.slo.success)
     axes.set_yscale("symlog", linthresh=0.001, linscale=0.6)
     axes.set_ylim(-0.0002, 1.6)
@@ -317,18 +283,20 @@ def _failures(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
     axes.axhline(allowed, color=INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
     words = []
     for at, line in enumerate(lines):
-        t, y = clock.cut(line.series.t, _running(line.series.failure_share, line.series.requests, WINDOW))
-        _draw(axes, clock, *_thin(t, y), line, at)
+        t, y = clock.cut(line.series.t, running(line.series.failure_share, line.series.requests, WINDOW))
+        _draw(axes, clock, *thin(t, y), line, at)
         known = y[(t >= 0) & np.isfinite(y)]
         words.append(f"{_percent(float(known.max()))} at worst" if known.size else "no requests")
     _words(axes, lines, words)
 
 
-def _latencies(axes: Axes, lines: Sequence[_Line], clock: _Clock) -> None:
+def _latencies(axes: Axes, lines: Sequence[_Line], clock: Clock) -> None:
     shown = []
     for line in lines:
         t, halves = clock.cut(line.series.latency_t, np.asarray(line.series.latency_p50, float))
-        shown.append((t, halves, clock.cut(line.series.latency_t, np.asarray(line.series.latency_p99, float))[1]))
+        shown.append(
+            (t, halves, clock.cut(line.series.latency_t, np.asarray(line.series.latency_p99, float))[1])
+        )
     known = np.concatenate([y for _, *both in shown for y in both])
     known = known[np.isfinite(known)]
     _latency_axis(axes, *((float(known.min()), float(known.max())) if known.size else (0.01, 1.0)))
@@ -360,19 +328,24 @@ def _latency(seconds: float) -> str:
     return f"{seconds:.2g} s" if seconds >= 1 else f"{float(f'{seconds * 1000:.2g}'):g} ms"
 
 
-_PANELS: tuple[tuple[Callable[[Trial], str], Callable[[Axes, Sequence[_Line], _Clock], None]], ...] = (
+_PANELS: tuple[tuple[Callable[[Trial], str], Callable[[Axes, Sequence[_Line], Clock], None]], ...] = (
     (lambda trial: f"Serving capacity, in pods (before: {trial.scenario.service.replicas})", _capacity),
-    (lambda trial: "Share of requests that reach the candidate", _reach_candidate),
+    (lambda _: "Share of requests that reach the candidate", _reach_candidate),
     (
-        lambda trial: f"Share of requests that fail, over {WINDOW} s (dotted: the objective allows "
-        f"{_percent(1 - trial.scenario.slo.success)}; the axis is not linear)",
+        lambda trial: (
+            f"Share of requests that fail, over {WINDOW} s (dotted: the objective allows "
+            f"{_percent(1 - trial.scenario.slo.success)}; the axis is not linear)"
+        ),
         _failures,
     ),
-    (lambda trial: "Latency: of 99 % of requests (marked), of half of them (thin); the axis is not linear", _latencies),
+    (
+        lambda _: "Latency: of 99 % of requests (marked), of half of them (thin); the axis is not linear",
+        _latencies,
+    ),
 )
 
 
-def _draw(axes: Axes, clock: _Clock, t: Array, y: Array, line: _Line, at: int, steps: bool = False) -> None:
+def _draw(axes: Axes, clock: Clock, t: Array, y: Array, line: _Line, at: int, steps: bool = False) -> None:
     """A line with a few markers, elsewhere for every strategy, so that none hides another's."""
     if not t.size:
         return
@@ -399,33 +372,12 @@ def _words(axes: Axes, lines: Sequence[_Line], words: Sequence[str]) -> None:
             color=line.look["color"], linestyle="none",
         )  # fmt: skip
         axes.text(
-            1.034, y, f"{shortened(line.name, 18)}: {text}", transform=axes.transAxes, va="center", fontsize=8,
-            clip_on=False,
+            1.034, y, f"{shortened(line.name, 18)}: {text}", transform=axes.transAxes, va="center",
+            fontsize=8, clip_on=False,
         )  # fmt: skip
 
 
-def _running(shares: Array, requests: Array, seconds: int) -> Array:
-    """Shares over the last so many seconds, weighed by requests; unknown where there were none."""
-    weight = np.asarray(requests, float)
-    hits = np.nan_to_num(np.asarray(shares, float)) * weight
-    window = np.ones(seconds)
-    below = np.convolve(weight, window)[: len(weight)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(below > 0, np.convolve(hits, window)[: len(weight)] / below, np.nan))
-
-
-def _thin(t: Array, y: Array, most: int = 400) -> tuple[Array, Array]:
-    """At most about so many points, the highest of each stretch, so that a peak never vanishes."""
-    by = -(-len(t) // most)
-    if by < 2:
-        return t, y
-    whole = len(t) // by * by
-    pieces = np.where(np.isfinite(y[:whole]), y[:whole], -np.inf).reshape(-1, by)
-    tops = pieces.max(axis=1)
-    return t[:whole:by], np.where(np.isfinite(tops), tops, np.nan)
-
-
-# --- what safety costs -----------------------------------------------------------------------------------------
+# --- what safety costs -----------------------------------------------------------------------------------
 
 
 _COSTS: tuple[tuple[Column, str, str, str], ...] = (
@@ -440,7 +392,8 @@ def trade_off(document: Document, candidate: str) -> Figure:
     found = list(rows(document, candidate))
     place = {row.strategy: at for at, row in enumerate(found)}
     worst = max((row.cell(USERS).value or 0.0 for row in found), default=0.0)
-    found.sort(key=lambda row: row.cell(USERS).value if row.cell(USERS).value is not None else worst + 1)
+    known = {row.strategy: row.cell(USERS).value for row in found}
+    found.sort(key=lambda row: worst + 1 if (harmed := known[row.strategy]) is None else harmed)
     with _style():
         return _trade_off(document, found, place, plain(candidate), is_bad(document, candidate))
 
@@ -453,23 +406,24 @@ def _trade_off(
     height = above + 0.46 * len(found) + 0.62
     figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
     figure.text(
-        0.018, 1 - 0.18 / height, f"Candidate {shortened(candidate, 40)} ({'bad' if bad else 'good'}): what it takes",
-        fontsize=13, fontweight="bold", va="top",
+        0.018, 1 - 0.18 / height,
+        f"Candidate {shortened(candidate, 40)} ({'bad' if bad else 'good'}): what it takes", fontsize=13,
+        fontweight="bold", va="top",
     )  # fmt: skip
     for at, text in enumerate(finding):
         figure.text(0.018, 1 - (0.49 + 0.18 * at) / height, text, fontsize=9.5, va="top")
     many = len(document["seeds"])
     figure.text(
-        0.018, 0.09 / height, f"Mean of {many:,} {'seed' if many == 1 else 'seeds'} (marker), 95 % interval of the "
-        "mean (thick), what one run does in 90 % of cases (thin). Lower is better everywhere.",
+        0.018, 0.09 / height,
+        f"Mean of {many:,} {'seed' if many == 1 else 'seeds'} (marker), 95 % interval of the mean (thick), "
+        "what one run does in 90 % of cases (thin). Lower is better everywhere.",
         fontsize=8, color=FAINT, va="bottom",
     )  # fmt: skip
     left, width, gap = 0.158, 0.261, 0.022
     bottom, tall = 0.60 / height, 0.46 * len(found) / height
     for at, (column, title, *_) in enumerate(_COSTS):
         axes = figure.add_axes((left + at * (width + gap), bottom, width, tall))
-        _dots(axes, found, place, column)
-        axes.set_title(title, loc="left", fontweight="bold", y=1.0, pad=5)
+        _dots(axes, found, place, column, title)
         if at == 0:
             _names(axes, found, place, many)
     return figure
@@ -477,12 +431,17 @@ def _trade_off(
 
 def _names(axes: Axes, found: Sequence[Row], place: dict[str, int], seeds: int) -> None:
     """Left of the first panel: each strategy's name, and how it ends."""
-    beside = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right", "va": "center"}
+    beside: dict[str, Any] = {
+        "xycoords": ("axes fraction", "data"),
+        "textcoords": "offset points",
+        "ha": "right",
+        "va": "center",
+    }
     for y, row in enumerate(found):
         colour = _look(place[row.strategy])["color"]
         axes.annotate(
-            shortened(row.strategy, 20), (0, y), (-8, 5), fontweight="bold", color=colour, annotation_clip=False,
-            **beside,
+            shortened(row.strategy, 20), (0, y), (-8, 5), fontweight="bold", color=colour,
+            annotation_clip=False, **beside,
         )  # fmt: skip
         axes.annotate(
             _mostly(row, seeds), (0, y), (-8, -7), fontsize=7.5, color=FAINT, annotation_clip=False, **beside
@@ -499,39 +458,76 @@ def _mostly(row: Row, seeds: int) -> str:
 
 
 def _finding(found: Sequence[Row]) -> str:
-    """Who is best in each of the three, in one line."""
+    """Who is best in each of the three, as far as chance lets one tell, in one line."""
     said: dict[str, list[str]] = {}
     for column, _, one, many in _COSTS:
-        best = [shortened(row.strategy, 24) for row in found if row.cell(column).mark is Mark.BEST]
-        if best:
-            said.setdefault(listed(best), []).append(one if len(best) == 1 else many)
-    lines = [f"{name} {listed(words)}" for name, words in said.items()]
+        best, tied, _ = ranked(found, column)
+        if best is not None:
+            names = [shortened(row.strategy, 24) for row in (best, *tied)]
+            said.setdefault(listed(names), []).append(one if len(names) == 1 else many)
+    lines = [f"{names} {listed(words)}" for names, words in said.items()]
     return "; ".join(lines) + "." if lines else "The strategies differ by no more than chance."
 
 
-def _dots(axes: Axes, found: Sequence[Row], place: dict[str, int], column: Column) -> None:
+class _Scale(NamedTuple):
+    """Where on a panel a value stands, 0 to 1; with a `bend` small values are spread out."""
+
+    top: float
+    bend: float
+
+    @classmethod
+    def of(cls, cells: Sequence[Cell]) -> "_Scale":
+        """Linear, unless one strategy would press all the others together."""
+        values = sorted(abs(cell.value) for cell in cells if cell.value)
+        top = max((abs(_reach(cell)[1]) for cell in cells if cell.value is not None), default=0.0) or 1.0
+        squeezed = len(values) > 2 and values[-1] > 40 * values[len(values) // 2 - 1] and values[-1] > 100
+        return cls(top, max(values[0], 1.0) if squeezed else 0.0)
+
+    def at(self, value: float) -> float:
+        if not self.bend:
+            return value / self.top
+        return float(np.arcsinh(value / self.bend) / np.arcsinh(self.top / self.bend))
+
+    def ticks(self, factor: float) -> list[float]:
+        """Round values, in units of `factor`."""
+        if self.bend:
+            return [0.0, *(10.0**e for e in range(1, 9) if self.bend < 10.0**e <= self.top)]
+        return [
+            t * factor
+            for t in MaxNLocator(4).tick_values(0, self.top / factor)
+            if t * factor <= self.top * 1.01
+        ]
+
+
+def _dots(axes: Axes, found: Sequence[Row], place: dict[str, int], column: Column, title: str) -> None:
     """One panel: per strategy a marker with its intervals, and beside it the number."""
     cells = [row.cell(column) for row in found]
-    ends = [_reach(cell) for cell in cells if cell.value is not None]
-    top = max((high for _, high in ends), default=1.0) or 1.0
-    low = min(0.0, *(low for low, _ in ends)) if ends else 0.0
-    unit, factor = _unit(cells, top)
-    axes.set_xlim((low - 0.03 * top), top * 1.62 + 1e-9)
+    scale = _Scale.of(cells)
+    unit, factor = _unit(cells, scale.top)
+    lowest = min((_reach(cell)[0] for cell in cells if cell.value is not None), default=0.0)
+    axes.set_xlim(min(-0.03, scale.at(lowest) - 0.03), 1.62)
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.set_yticks([])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_label_coords(0, 0)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.axvline(0, color=FAINT, linewidth=0.7, zorder=0)
+    axes.axvline(0, color=FAINT, linewidth=0.8, zorder=0)
     axes.tick_params(length=2.5, labelsize=8, pad=2)
-    ticks = [t for t in MaxNLocator(4).tick_values(0, top / factor) if t <= top / factor * 1.01]
-    axes.set_xticks([t * factor for t in ticks], [f"{t:,g}{unit}" if t else "0" for t in ticks])
+    ticks = scale.ticks(factor)
+    axes.set_xticks([scale.at(t) for t in ticks], [f"{t / factor:,g}{unit}" if t else "0" for t in ticks])
+    axes.set_title(
+        title + (" (axis not linear)" if scale.bend else ""), loc="left", fontweight="bold", y=1.0, pad=5
+    )
+    axes.hlines(range(len(found)), -1, 2, color=GRID, linewidth=0.7, zorder=0)
     for y, (row, cell) in enumerate(zip(found, cells, strict=True)):
-        axes.axhline(y, color="#e7e9ec", linewidth=0.7, zorder=0)
-        _dot(axes, y, cell, _look(place[row.strategy]))
+        _dot(axes, y, cell, _look(place[row.strategy]), scale)
 
 
 def _reach(cell: Cell) -> tuple[float, float]:
-    values = [cell.value or 0.0, cell.low, cell.high, cell.figure.get("predict_low"), cell.figure.get("predict_high")]
-    known = [v for v in values if v is not None]
+    """The ends of all that is drawn of a figure."""
+    figure = cell.figure
+    ends = [cell.value, cell.low, cell.high, figure.get("predict_low"), figure.get("predict_high")]
+    known = [end for end in ends if end is not None]
     return min(known), max(known)
 
 
@@ -541,44 +537,48 @@ def _unit(cells: Iterable[Cell], top: float) -> tuple[str, float]:
     return ("", 1.0) if top < 100_000 else (" k", 1e3)
 
 
-def _dot(axes: Axes, y: int, cell: Cell, look: dict[str, Any]) -> None:
+def _dot(axes: Axes, y: int, cell: Cell, look: dict[str, Any], scale: _Scale) -> None:
     if cell.value is None:
         axes.text(0, y, f"  {cell.why}", va="center", fontsize=8.5, color=FAINT, fontstyle="italic")
         return
-    low, high = cell.figure.get("predict_low"), cell.figure.get("predict_high")
-    if low is not None and high is not None:
-        axes.plot([low, high], [y, y], color=look["color"], linewidth=1.0, solid_capstyle="butt")
-    if cell.low is not None and cell.high is not None:
-        axes.plot([cell.low, cell.high], [y, y], color=look["color"], linewidth=4.5, alpha=0.55, solid_capstyle="butt")
-    best = cell.mark is Mark.BEST
+    one_run = cell.figure.get("predict_low"), cell.figure.get("predict_high")
+    spans = ((*one_run, 1.0, 1.0), (cell.low, cell.high, 4.5, 0.55))
+    for low, high, width, alpha in spans:
+        if low is not None and high is not None:
+            ends = [scale.at(low), scale.at(high)]
+            axes.plot(ends, [y, y], color=look["color"], linewidth=width, alpha=alpha, solid_capstyle="butt")
     axes.plot(
-        [cell.value], [y], marker=look["marker"], markersize=7.5, color=look["color"],
+        [scale.at(cell.value)], [y], marker=look["marker"], markersize=7.5, color=look["color"],
         markeredgecolor=PAPER, markeredgewidth=0.9, linestyle="none", zorder=4,
     )  # fmt: skip
     words = str(cell.written) + (f"  {cell.mark}" if cell.mark in (Mark.BEST, Mark.TIED) else "")
     axes.annotate(
-        words, (_reach(cell)[1], y), (8, 0), textcoords="offset points", va="center", fontsize=8.5,
-        fontweight="bold" if best else "normal", annotation_clip=False,
+        words, (scale.at(_reach(cell)[1]), y), (8, 0), textcoords="offset points", va="center", fontsize=8.5,
+        fontweight="bold" if cell.mark is Mark.BEST else "normal", annotation_clip=False,
     )  # fmt: skip
 
 
-# --- files -----------------------------------------------------------------------------------------------------
+# --- files -----------------------------------------------------------------------------------------------
 
 
 def drawn(figure: Figure) -> Drawn:
-    """The figure as PNG and SVG; same figure, same bytes. Text in the SVG is text, in fonts that browsers find."""
+    """The figure as PNG and SVG; same figure, same bytes. Text in the SVG is text, in fonts browsers find."""
     with _style():
+        for text in figure.findobj(Text):
+            if not text.get_text().isascii():
+                text.set_fontfamily(list(_families()))
         svg = io.StringIO()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+            figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
         png = io.BytesIO()
         with _readable(figure):
-            FigureCanvasAgg(figure)
-            figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 2})
+            figure.savefig(
+                png, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 2}
+            )
     fonts = ", ".join(f"'{name}'" for name in (LATIN, "Verdana", *CJK[:9]))
-    text = re.sub(rf"'{LATIN}'(, '[^']+')*(, sans-serif)?", f"{fonts}, sans-serif", svg.getvalue())
-    return Drawn(png.getvalue(), text)
+    written = re.sub(rf"'{LATIN}'(, '[^']+')*(, sans-serif)?", f"{fonts}, sans-serif", svg.getvalue())
+    return Drawn(png.getvalue(), written)
 
 
 def save(figure: Figure, path: str | Path) -> tuple[Path, Path]:
@@ -605,8 +605,8 @@ def _readable(figure: Figure) -> Iterator[None]:
     if numbers:
         which = ", ".join(numbers.values())
         note = figure.text(
-            0.99, 0.002, f"{which}: characters that no font on this machine has; the .svg shows them", ha="right",
-            va="bottom", fontsize=7, color=FAINT,
+            0.99, 0.002, f"{which}: characters that no font on this machine has; the .svg shows them",
+            ha="right", va="bottom", fontsize=7, color=FAINT,
         )  # fmt: skip
     try:
         yield
@@ -618,7 +618,7 @@ def _readable(figure: Figure) -> Iterator[None]:
 
 
 def _numbered(text: str, numbers: dict[str, str]) -> str:
-    """The text with every run of unwritable characters replaced by its number, the same run by the same number."""
+    """The text with a number in place of each run of unwritable characters, the same one for the same run."""
     if text.isascii():
         return text
     out, run = "", ""

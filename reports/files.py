@@ -1,4 +1,4 @@
-"""Writing a file at once or not at all: whoever looks at it sees the old one or the new one, never half of it."""
+"""Writing a file at once or not at all: whoever looks sees the old one or the new one, never half of one."""
 
 import os
 import tempfile

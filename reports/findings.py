@@ -1,5 +1,5 @@
-"""What a comparison says: headline figures by candidate, which is best, which differ from it by more than chance,
-and sentences that conclude. Reads the comparison document alone; terminal, charts and page only show it.
+"""What a comparison says: headline figures by candidate, which is best, which differ from it by more than
+chance, and sentences that conclude. Reads the comparison document alone; terminal, charts and page show it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -100,7 +100,7 @@ COLUMNS = (REQUESTS, USERS, LOSS, WORST, DETECT, ROLLBACK, RECOVERY, DURATION, C
 
 
 class Mark(StrEnum):
-    """How a figure stands to the best of its column; NONE where nothing can be said."""
+    """How a figure stands to the best of its column: TIED is not told apart from it, NONE says nothing."""
 
     BEST = "best"
     TIED = "≈ best"
@@ -110,7 +110,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One figure of one strategy. Without a value `why` says so in a word; `reached` is the share with one."""
+    """A figure of a strategy. Without a value `why` says why; `reached` is below 1 if some never did."""
 
     figure: Mapping[str, Any]
     value: float | None
@@ -235,12 +235,12 @@ def shown(figure: Mapping[str, Any]) -> Cell:
         return Cell(figure, None, Written(""), reason(why) if figure else NO_VALUE, 0.0)
     low, high = figure.get("low"), figure.get("high")
     half = None if low is None or high is None else (high - low) / 2
-    reached = figure.get("reached")
-    reached = 1.0 if reached is None else reached
     written = quantity(mean, figure.get("unit", ""), half)
-    if reached < 1 and reason(why) == NEVER:
-        written = Written(f"≥ {written.value}", written.half)
-    return Cell(figure, mean, written, "", reached)
+    never = isinstance(why, Mapping) and any(reason(w) == NEVER and n for w, n in why.items())
+    reached = figure.get("reached")
+    reached = 1.0 if reached is None or not never else reached
+    sign = "≥ " if never else ""
+    return Cell(figure, mean, Written(sign + written.value, written.half or "± ?"), "", reached)
 
 
 class Differences:
@@ -281,15 +281,16 @@ def _marks(
         for i, (row, value) in enumerate(zip(found, values, strict=True))
         if value is not None and (not column.only_if_right or row.ending(RIGHT[bad]) > 0.5)
     ]
-    marks = [Mark.NONE] * len(found)
+    marks, unknown = [Mark.NONE] * len(found), False
     if not able or len(found) < 2:
         return marks
     best = min(able, key=lambda i: (sign * (values[i] or 0.0), i))
     for i in able:
         same = found[i].cells[at].value == values[best]
         tied = True if same else differences.tied(found[i].strategy, found[best].strategy, column.keys)
-        marks[i] = Mark.BEST if same else {True: Mark.TIED, False: Mark.WORSE, None: Mark.NONE}[tied]
-    told_apart = Mark.WORSE in marks or len(able) < len(found)
+        unknown = unknown or tied is None
+        marks[i] = Mark.BEST if same else Mark.WORSE if tied is False else Mark.TIED
+    told_apart = Mark.WORSE in marks or (len(able) < len(found) and not unknown)
     return marks if told_apart else [Mark.NONE] * len(found)
 
 
@@ -370,7 +371,7 @@ def _price(best: Row) -> list[str]:
         for column, unit in columns
         if best.cell(column).mark is Mark.WORSE
     ]
-    return [f"Its price: {listed(dear)}, more than others need."] if dear else []
+    return [f"The price of {best.strategy}: {listed(dear)}, more than others need."] if dear else []
 
 
 def _own_harm(block: Block, differences: Differences) -> list[str]:
@@ -402,8 +403,10 @@ def _quickest(found: Sequence[Row], start: str = "") -> list[str]:
 def _unsure(block: Block) -> list[str]:
     if block.seeds < 2:
         return ["One seed cannot tell a difference from chance: run more."]
-    few = any(cell.why == TOO_FEW for row in block.rows for cell in row.cells)
-    return ["Some figures need more seeds or more traffic."] if few else []
+    cells = [cell for row in block.rows for cell in row.cells]
+    if any(cell.why == TOO_FEW for cell in cells):
+        return ["Some figures need more traffic or more seeds."]
+    return ["± ? needs more seeds."] if any(cell.written.half == "± ?" for cell in cells) else []
 
 
 def ranked(found: Sequence[Row], column: Column) -> tuple[Row | None, list[Row], list[Row]]:

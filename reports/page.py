@@ -45,8 +45,8 @@ def write_report(
 ) -> Path:
     """Write `report.html` and `charts/*.png, *.svg` into the folder and return the page's path.
 
-    `records` are one seed's; candidates without a record get no timeline. Each file is written whole or not at
-    all, the page last. Raises OSError where the folder cannot be written.
+    `records` are one seed's; candidates without a record get no timeline. Each file is written whole or not
+    at all, the page last. Raises OSError where the folder cannot be written.
     """
     base = Path(folder)
     pictures = {
@@ -86,7 +86,7 @@ def _pictures(
     """Draw and write the charts of a candidate."""
     figures = []
     if any(r.trial.candidate == candidate and r.outcome is not None for r in records):
-        says = f"Serving capacity, requests to the candidate, failures and latency over time, candidate {candidate}"
+        says = f"Capacity, requests to the candidate, failures and latency over time, candidate {candidate}"
         figures.append(("timeline", says, charts.timeline(records, candidate)))
     if any(row["candidate"] == candidate for row in document["rows"]):
         says = f"Users harmed, extra pods and duration of each strategy, candidate {candidate}"
@@ -96,7 +96,7 @@ def _pictures(
         drawn, stem = charts.drawn(figure), f"{kind}-{_stem(candidate, at)}"
         put(folder / f"{stem}.png", drawn.png)
         put(folder / f"{stem}.svg", drawn.svg.encode())
-        made.append(Picture(stem, plain(says), _inline(drawn.svg, f"{kind[0]}{at}", plain(says))))
+        made.append(Picture(stem, plain(says), _inline(drawn.svg, f"{kind[:2]}{at}", plain(says))))
     return tuple(made)
 
 
@@ -110,12 +110,25 @@ def _inline(svg: str, prefix: str, says: str) -> Markup:
     """The SVG to stand in a page: no prolog, no metadata, its ids its own, named for who cannot see it."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
-    body = re.sub(r'\bid="', f'id="{prefix}-', body)
-    body = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}-", body)
+    body = _own_ids(body, prefix)
     body = re.sub(r'^<svg([^>]*?) width="[^"]*"', r"<svg\1", body, count=1)
     body = re.sub(r'^<svg([^>]*?) height="[^"]*"', r"<svg\1", body, count=1)
     label = Markup(' role="img" aria-label="{}"').format(says)
-    return Markup(body.replace("<svg", f"<svg{label}", 1))  # noqa: S704 - matplotlib escapes every text it writes
+    return Markup(body.replace("<svg", f"<svg{label}", 1))  # matplotlib escapes what it writes
+
+
+def _own_ids(svg: str, prefix: str) -> str:
+    """Ids that nothing else on the page has: only those in use, each once (matplotlib repeats itself)."""
+    used = set(re.findall(r'(?:xlink:href="#|url\(#)([^")]+)', svg))
+
+    def once(match: re.Match[str]) -> str:
+        if match[1] not in used:
+            return ""
+        used.remove(match[1])
+        return f' id="{prefix}-{match[1]}"'
+
+    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+    return re.sub(r'\sid="([^"]*)"', once, svg)
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
@@ -179,7 +192,14 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        plain=plain, plain_lines=_plain_lines, width=_width, share=share, ends=_ends, alone=_alone, mean=_mean, tied=_tied
+        plain=plain,
+        plain_lines=_plain_lines,
+        width=_width,
+        share=share,
+        ends=_ends,
+        alone=_alone,
+        mean=_mean,
+        tied=_tied,
     )
     environment.globals["Mark"] = Mark
     return environment.get_template("report.html.j2")

@@ -1,6 +1,6 @@
-"""The table that `compare` prints: what each strategy costs, per candidate, on one screen of 120 columns or fewer.
+"""The table that `compare` prints: what each strategy costs, per candidate, in 120 columns or fewer.
 
-It shows what `findings` found and decides nothing itself. Every name is inert: no markup, no control characters.
+It shows what `findings` found and decides nothing itself. Names are inert: no markup, no control characters.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ from reports.findings import (
     Row,
     blocks,
 )
-from reports.words import plain
+from reports.words import broken, plain
 from scenarios.scenario import Scenario
 
 LINES = box.Box("    \n    \n ── \n    \n ┈┈ \n    \n    \n    \n")
@@ -76,7 +76,7 @@ class ComparisonTable:
 def table(
     document: Document, scenario: Scenario, command: str, report_path: str | Path | None
 ) -> ComparisonTable:
-    """The comparison for a terminal; `command` is what reproduces it, `report_path` where the report was written."""
+    """The comparison for a terminal; `command` reproduces it, the report was written to `report_path`."""
     below = [*assumptions(scenario, document), ("again", plain(command))]
     if report_path is not None:
         below.append(("report", plain(report_path)))
@@ -108,7 +108,9 @@ def _table(block: Block, columns: Sequence[Column], verdicts: bool) -> Table:
     for row in block.rows:
         ends = [_endings(row, block.seeds)] if verdicts else []
         grid.add_row(
-            Text(row.strategy, style="bold"), *ends, *(_cell(row.cell(column)) for column in columns)
+            Text("\n".join(broken(row.strategy, 16)), style="bold"),
+            *ends,
+            *(_cell(row.cell(column)) for column in columns),
         )
     return grid
 
@@ -131,7 +133,7 @@ def _cell(cell: Cell) -> Text:
     if cell.written.half:
         text.append(f"\n{cell.written.half}", style="not bold dim")
     if cell.reached < 1:
-        text.append(f"\n{round(cell.reached * 100)} % do", style="not bold yellow")
+        text.append(f"\nin {round(cell.reached * 100)} %", style="not bold yellow")
     if cell.mark in (Mark.BEST, Mark.TIED):
         text.append(f"\n{cell.mark}", style="bold green" if best else "not bold green")
     return text

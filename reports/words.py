@@ -4,6 +4,7 @@ Pure text: nothing here knows of terminals, colours or HTML; escaping for those 
 """
 
 import math
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,14 +42,28 @@ def _escaped(char: str) -> str:
 
 def shortened(name: str, cells: int) -> str:
     """A name cut to so many columns of a terminal, or digits of a chart; wide characters take two."""
-    widths = [2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in name]
-    if sum(widths) <= cells:
+    if _width(name) <= cells:
         return name
-    kept, used = 0, 1
-    while used + widths[kept] <= cells:
-        used += widths[kept]
-        kept += 1
+    kept = next(i for i in range(len(name)) if _width(name[: i + 1]) > cells - 1)
     return name[:kept].rstrip() + "…"
+
+
+def broken(name: str, cells: int) -> list[str]:
+    """A name in lines of at most so many columns, broken after spaces and hyphens where it can be."""
+    lines = [""]
+    for piece in re.findall(r"[^\s\-_./:]*[\s\-_./:]?", name):
+        if _width(lines[-1] + piece.rstrip()) > cells and _width(piece.rstrip()) <= cells:
+            lines.append("")
+        for char in piece:
+            if _width(lines[-1] + char.strip()) > cells:
+                lines.append("")
+            lines[-1] += char
+    return [line.rstrip() for line in lines if line.strip()]
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal; wide characters take two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def quantity(value: float, unit: str, half: float | None = None) -> Written:

@@ -1,5 +1,7 @@
 """Made-up comparisons and records, shaped like real ones: five strategies, a bad and a good candidate."""
 
+# ruff: noqa: E501  tables of numbers, one strategy a line
+
 from collections.abc import Callable, Mapping
 from typing import Any
 
