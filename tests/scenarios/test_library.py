@@ -4,6 +4,7 @@ from importlib.resources import files
 
 import pytest
 
+from rolloutlab import simulate
 from scenarios.load import library, load
 
 NAMES = sorted(library())

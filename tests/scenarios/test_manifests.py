@@ -8,6 +8,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rolloutlab import simulate
 from scenarios.errors import ScenarioError
 from scenarios.load import loads
 from scenarios.manifests import Imported, read, starter, to_yaml
@@ -385,6 +386,15 @@ def test_the_starter_loads_and_can_be_planned():
     assert loaded.unrealisable() == {}
     assert [len(loaded.strategies), len(loaded.candidates)] == [5, 4]
     assert all(len(line) <= 150 for line in starter().splitlines())
+
+
+@pytest.mark.parametrize("text", [starter(), to_yaml(read([("seed-001.yaml", SEED_001)]))])
+def test_what_is_written_runs_at_once(text):
+    loaded = loads(text)
+    for strategy in loaded.strategies:
+        outcome = simulate(loaded, strategy, candidate="healthy").outcome
+        assert outcome.verdict == "promoted"
+        assert outcome.settled_at < loaded.clock.horizon
 
 
 THINGS = st.recursive(
