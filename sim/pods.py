@@ -20,6 +20,9 @@ from sim.requests import Requests
 RELIST_AT_LEAST = 70_000_000
 """A started container is seen by the kubelet's relist after 0.07 s at the earliest (docs/timing.md)."""
 
+LAST_GRACE = 2 * SECOND
+"""What the kubelet leaves between SIGTERM and SIGKILL even where preStop used up the grace period."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kit:
@@ -61,6 +64,7 @@ class Pod:
         "ready_since",
         "requests",
         "restarts",
+        "running_since",
         "slot",
         "started",
         "starts",
@@ -84,6 +88,7 @@ class Pod:
         self.available_since: int | None = None
         self.slot = -1
         self.starts = 0  # containers started so far; what was planned for an earlier one is void
+        self.running_since: int | None = None
         self.restarts = 0
         self.started = self.terminating = self.gone = False
         listener.happened(self, PodEvent.CREATED)
@@ -101,7 +106,7 @@ class Pod:
 
     def settle_in(self, since: int) -> None:
         """Serving and ready since before the trial began, or crash-looping since then."""
-        self.started, self.starts = True, 1
+        self.started, self.starts, self.running_since = True, 1, since
         if self.kit.version.start == "never":
             return
         if self.kit.version.crash is not None:
@@ -123,11 +128,11 @@ class Pod:
             self.clock.after(0, Order.POD, self._vanish)
             return
         ends = self.kit.settings.termination
-        grace, pre_stop = nanoseconds(ends.grace), nanoseconds(ends.pre_stop)
-        extra = 2 * SECOND if pre_stop >= grace else 0  # the kubelet's allowance once preStop used it all
-        kill_at = self.clock.now + grace + extra
-        asked_at = min(self.clock.now + nanoseconds(self.kit.delays.sigterm) + pre_stop, kill_at)
-        self.clock.at(asked_at, Order.POD, lambda: self._sigterm(kill_at))
+        seen, grace = self.clock.now + nanoseconds(self.kit.delays.sigterm), nanoseconds(ends.grace)
+        # the hook ends with the grace period, and is not run where no container is
+        hook = min(nanoseconds(ends.pre_stop), grace) if self.running_since is not None else 0
+        kill_at = seen + max(grace, hook + LAST_GRACE)
+        self.clock.at(seen + hook, Order.POD, lambda: self._sigterm(kill_at))
 
     def _run(self) -> None:
         """The process begins; from here on the probes' clock is known."""
@@ -135,6 +140,7 @@ class Pod:
             return
         self.starts += 1
         begun, now = self.starts, self.clock.now
+        self.running_since = now
         relist = nanoseconds(self.kit.delays.relist)
         share = self._u(Purpose.RELIST, self.starts)
         seen = now + RELIST_AT_LEAST + int(share * max(relist - RELIST_AT_LEAST, 0))
@@ -195,6 +201,7 @@ class Pod:
         self.listener.changed(self)
 
     def _crash(self) -> None:
+        self.running_since = None
         self._kill()
         self.listener.happened(self, PodEvent.CRASHED)
         if self.terminating:
