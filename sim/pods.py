@@ -209,14 +209,14 @@ class Pod:
             return
         self.starts += 1
         self.restarts += 1
+        # the kubelet acts on what its relist shows: out of rotation first, then the restart
         lag = int(self._u(Purpose.CRASH, self.restarts) * nanoseconds(self.kit.delays.relist))
-        was_ready = self.ready_since
-        self.clock.after(lag, Order.POD, lambda: self._not_ready(was_ready))
-        self.clock.after(nanoseconds(restart_delay(self.restarts)), Order.POD, self._run)
+        self.clock.after(lag, Order.POD, self._not_ready)
+        self.clock.after(lag + nanoseconds(restart_delay(self.restarts)), Order.POD, self._run)
 
-    def _not_ready(self, since: int | None) -> None:
-        """The kubelet saw the container dead; a pod that turned ready again meanwhile stays so."""
-        if since is None or self.ready_since != since or self.terminating:
+    def _not_ready(self) -> None:
+        """The kubelet saw the container dead."""
+        if self.ready_since is None or self.terminating:
             return
         self.ready_since = self.available_since = None
         self.listener.happened(self, PodEvent.OUT)
