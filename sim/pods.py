@@ -11,7 +11,7 @@ from typing import Protocol
 from scenarios.draws import Purpose, draw, u
 from scenarios.record import PodEvent
 from scenarios.semantics.kubelet import ready_at
-from scenarios.semantics.replica_set import restart_delay
+from scenarios.semantics.replica_set import BACKOFF_CAP, restart_delay
 from scenarios.world import Delays, Probe, Time, Version
 from scenarios.world import Pods as PodSettings
 from sim.clock import SECOND, Clock, Order, nanoseconds
@@ -19,6 +19,9 @@ from sim.requests import Requests
 
 RELIST_AT_LEAST = 70_000_000
 """A started container is seen by the kubelet's relist after 0.07 s at the earliest (docs/timing.md)."""
+
+FORGIVEN = 2 * nanoseconds(BACKOFF_CAP)
+"""A container that ran for so long before it crashed is restarted at once again."""
 
 LAST_GRACE = 2 * SECOND
 """What the kubelet leaves between SIGTERM and SIGKILL even where preStop used up the grace period."""
@@ -45,14 +48,16 @@ class Listener(Protocol):
         """The pod got an address and stands in the EndpointSlice, not ready."""
 
     def changed(self, pod: "Pod") -> None:
-        """Readiness or availability turned, or the pod is going or gone."""
+        """Readiness turned, or the pod is going or gone."""
 
 
 class Pod:
     """A pod of a pool, from creation to gone."""
 
     __slots__ = (
+        "addressed",
         "available_since",
+        "backoffs",
         "clock",
         "created_at",
         "gone",
@@ -89,8 +94,8 @@ class Pod:
         self.slot = -1
         self.starts = 0  # containers started so far; what was planned for an earlier one is void
         self.running_since: int | None = None
-        self.restarts = 0
-        self.started = self.terminating = self.gone = False
+        self.restarts = self.backoffs = 0
+        self.started = self.addressed = self.terminating = self.gone = False
         listener.happened(self, PodEvent.CREATED)
 
     @property
@@ -106,7 +111,7 @@ class Pod:
 
     def settle_in(self, since: int) -> None:
         """Serving and ready since before the trial began, or crash-looping since then."""
-        self.started, self.starts, self.running_since = True, 1, since
+        self.started, self.addressed, self.starts, self.running_since = True, True, 1, since
         if self.kit.version.start == "never":
             return
         if self.kit.version.crash is not None:
@@ -175,6 +180,7 @@ class Pod:
             then()
 
     def _seen_running(self) -> None:
+        self.addressed = True
         self.listener.address_appeared(self)
 
     def _listen(self) -> None:
@@ -201,6 +207,8 @@ class Pod:
         self.listener.changed(self)
 
     def _crash(self) -> None:
+        if self.running_since is not None and self.clock.now - self.running_since >= FORGIVEN:
+            self.backoffs = 0
         self.running_since = None
         self._kill()
         self.listener.happened(self, PodEvent.CRASHED)
@@ -209,10 +217,11 @@ class Pod:
             return
         self.starts += 1
         self.restarts += 1
+        self.backoffs += 1
         # the kubelet acts on what its relist shows: out of rotation first, then the restart
         lag = int(self._u(Purpose.CRASH, self.restarts) * nanoseconds(self.kit.delays.relist))
         self.clock.after(lag, Order.POD, self._not_ready)
-        self.clock.after(lag + nanoseconds(restart_delay(self.restarts)), Order.POD, self._run)
+        self.clock.after(lag + nanoseconds(restart_delay(self.backoffs)), Order.POD, self._run)
 
     def _not_ready(self) -> None:
         """The kubelet saw the container dead."""

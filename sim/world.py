@@ -191,7 +191,8 @@ class World:
             entry = Serving.READY if pod.ready else Serving.NOT_READY
             if pod.ready:
                 self._await_availability(pod)
-        self.endpoints.pod(pod, entry)
+        if pod.addressed:
+            self.endpoints.pod(pod, entry)
         self.pools[pod.pool].poke()
         self.notice()
 
