@@ -91,7 +91,7 @@ def compare(
     candidates: Sequence[str] | None = None,
     jobs: int | None = None,
     records: Path | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Comparison:
     """Compare strategies, each with every candidate, paired by seed.
 

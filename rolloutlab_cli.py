@@ -39,7 +39,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="""Which way of releasing your service should you use, and what will it cost when the new version is bad?
+    help="""Which way of releasing your service should you use, and what does it cost when the new version is bad?
 
     Start with [bold]rolloutlab compare quickstart[/bold], then with your own Deployment:
     [bold]rolloutlab import deployment.yaml --to my.yaml[/bold], [bold]rolloutlab compare my.yaml[/bold].
@@ -101,8 +101,8 @@ def compare(
 ) -> None:
     """Compare the scenario's strategies with its candidates, good and bad, over many seeds.
 
-    Prints a table to decide by; the folder gets the whole report: report.html, charts, comparison.json and the
-    first seed's records.
+    Prints a table to decide by; the folder gets the whole report: report.html, charts, comparison.json and
+    the first seed's records.
     """
     import rolloutlab
     from reports import compare as documents
@@ -140,9 +140,7 @@ def compare(
 
             sys.stdout.write(formats.to_markdown(result.document))
     if result.interrupted:
-        _say(
-            f"[bold]Interrupted:[/bold] what is shown rests on {len(result.document['seeds'])} finished seeds."
-        )
+        _say(f"[bold]Interrupted:[/bold] this rests on {len(result.document['seeds'])} finished seeds.")
         raise typer.Exit(INTERRUPTED)
 
 
@@ -224,12 +222,14 @@ def import_(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE…", help="Manifests: files, folders, or - for standard input.")
     ],
-    to: Annotated[Path | None, typer.Option("--to", help="Scenario file to write; stdout unless said.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Scenario file to write; stdout unless said.")
+    ] = None,
 ) -> None:
     """Make a scenario of your own Deployment and Service.
 
-    Reads what `helm template` or `kustomize build` print. What manifests cannot tell becomes a default, marked as
-    such; kinds that are not understood are named and left alone.
+    Reads what `helm template` or `kustomize build` print. What manifests cannot tell becomes a default,
+    marked as such; kinds that are not understood are named and left alone.
     """
     from scenarios import manifests
 
@@ -260,7 +260,9 @@ def init(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A comparison's folder.")],
-    to: Annotated[Path | None, typer.Option("--to", help="Folder to write into; the same unless said.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder to write into; the same unless said.")
+    ] = None,
 ) -> None:
     """Make the page and the charts again from a comparison's own files."""
     from reports import folder as folders
@@ -358,7 +360,7 @@ def _progress(word: str) -> Iterator[Any]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+def _terminate(_signum: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
