@@ -4,13 +4,13 @@ Two dialects: scenarios refuse what YAML 1.1 would silently turn into something 
 other programs, keep such values as text.
 """
 
-import re
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import yaml
 
 from scenarios.errors import Problem, ScenarioError, dotted, harmless, shown
+from scenarios.scalars import resolve
 
 MAX_BYTES = 5_000_000
 MAX_NODES = 100_000
@@ -73,6 +73,18 @@ def clone(node: Node) -> Node:
     if isinstance(node, Items):
         return Items([clone(child) for child in node.items], node.mark)
     return Scalar(node.value, node.mark, node.broken)
+
+
+def of_json(value: object, mark: Mark, depth: int = 0) -> Node:
+    """The node of a value that JSON gave, all of it at `mark`. Raises ScenarioError where it is too deep."""
+    if depth > MAX_DEPTH:
+        raise ScenarioError([Problem("", mark.line, f"nested deeper than {MAX_DEPTH}", origin=mark.origin)])
+    if isinstance(value, dict):
+        entries = {str(key): of_json(inner, mark, depth + 1) for key, inner in value.items()}
+        return Mapping(entries, dict.fromkeys(entries, mark), mark)
+    if isinstance(value, list):
+        return Items([of_json(inner, mark, depth + 1) for inner in value], mark)
+    return Scalar(value if isinstance(value, str | int | float) else None, mark)
 
 
 def decode(data: bytes, origin: str) -> str:
@@ -262,39 +274,3 @@ class _Reader:
                 segments.append(level.key[0])
         path = dotted([*segments, key] if key else segments)
         return path if len(path) <= 200 else path[:199] + "…"
-
-
-_INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
-_FLOAT = re.compile(r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
-_SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
-_OCTAL = re.compile(r"[-+]?0[0-9_]+")
-_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
-_WORDS_TRUE, _WORDS_FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
-_AMBIGUOUS = {w for word in ("yes", "no", "on", "off") for w in (word, word.title(), word.upper())}
-_ENDLESS = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-
-
-def resolve(text: str) -> tuple[str | int | float | bool | None, str | None]:
-    """What an unquoted text means, or why it cannot be what was meant."""
-    if text in _WORDS:
-        return None, None
-    if text in _WORDS_TRUE or text in _WORDS_FALSE:
-        return text in _WORDS_TRUE, None
-    if text in _AMBIGUOUS:
-        return text, f"{text} without quotes is a boolean for YAML; put it in quotes: '{text}'"
-    if _INT.fullmatch(text):
-        return (int(text), None) if len(text) <= 40 else (text, f"number too large: {shown(text)}")
-    if _FLOAT.fullmatch(text) and len(text) <= 400:
-        value = float(text)
-        return (value, None) if abs(value) < float("inf") else (text, f"not a finite number: {shown(text)}")
-    if _ENDLESS.fullmatch(text):
-        return text, f"expected a finite number; got {text}"
-    if _SEXAGESIMAL.fullmatch(text):
-        wrong = "is a number to base 60 for YAML, not a time"
-        return text, f"{shown(text)} without quotes {wrong}; put it in quotes"
-    if _OCTAL.fullmatch(text):
-        return (
-            text,
-            f"{shown(text)} is an octal number for YAML; drop the leading zeros, or quote it",
-        )
-    return text, None

@@ -11,7 +11,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from scenarios.complaints import MISSING, complaints
-from scenarios.document import MAX_BYTES, Items, Mapping, Node, Scalar, Segment, compose, decode, plain
+from scenarios.document import (
+    MAX_BYTES,
+    Items,
+    Mapping,
+    Mark,
+    Node,
+    Scalar,
+    Segment,
+    compose,
+    decode,
+    of_json,
+    plain,
+)
 from scenarios.errors import Problem, ScenarioError, dotted, harmless, shown
 from scenarios.inherit import inherit, override
 from scenarios.scenario import Scenario, unknown
@@ -38,7 +50,11 @@ def loads(text: str, origin: str = "scenario", overrides: Sequence[str] = ()) ->
     """The scenario of a text; `origin` is what its problems call it. Raises ScenarioError as `load` does."""
     documents, problems = compose(text, origin)
     root = _one_mapping(documents, problems, harmless(origin))
-    problems += override(root, overrides)
+    return _built(root, problems + override(root, overrides))
+
+
+def _built(root: Mapping, problems: list[Problem]) -> Scenario:
+    """The scenario of a document in which `problems` have been found so far."""
     problems += _format(root)
     problems += inherit(root)
     try:
@@ -154,8 +170,8 @@ def library() -> dict[str, str]:
 def as_document(scenario: Scenario) -> dict[str, Any]:
     """The scenario as JSON, every default written out; `from_document` makes an equal scenario of it.
 
-    `order` keeps the order of named things, which counts (the arms go via the first router) and which JSON with
-    sorted keys loses.
+    `order` keeps the order of named things, which counts (the arms go via the first router) and which JSON
+    with sorted keys loses.
     """
     document = scenario.model_dump(mode="json", exclude_none=True)
     versions = {"stable": scenario.versions.stable, "candidate": scenario.versions.candidate}
@@ -189,7 +205,8 @@ def from_document(document: dict[str, Any]) -> Scenario:
     inside = {key: value for key, value in document.items() if key != "order"}
     if isinstance(order, dict):
         inside |= {key: _in_order(inside[key], order.get(key)) for key in _ORDERED if key in inside}
-    return loads(json.dumps(inside, ensure_ascii=False), "document")
+    root = of_json(inside, Mark("document", None))
+    return _built(_one_mapping([root], [], "document"), [])
 
 
 def digest(scenario: Scenario) -> str:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from scenarios.deployments import Deployment, Fact
-from scenarios.document import resolve
 from scenarios.errors import harmless
 from scenarios.imported import Imported
+from scenarios.scalars import resolve
 from scenarios.world import FORMAT
 
 DEFAULT = "default: manifests do not say; "

@@ -77,7 +77,7 @@ class Time(Model):
         return self
 
     def distribution(self) -> Distribution:
-        """The distribution in seconds, computed once. Raises ValueError when the two points fit no lognormal."""
+        """The distribution in seconds, computed once. Raises ValueError if the points fit no lognormal."""
         return _distribution(self)
 
 

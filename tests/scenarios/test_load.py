@@ -1,5 +1,6 @@
 """The loader: what a file says becomes a scenario; `from:` and `--set` mean what they say."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -192,6 +193,28 @@ def test_a_document_keeps_limits_in_their_own_unit():
     guards = "guards: {e: {metric: failure_share, limit: 40%}, l: {metric: latency_p99, limit: 400ms}}\n"
     document = as_document(loads(HEAD + guards + STRATEGIES))
     assert [document["guards"][name]["limit"] for name in "el"] == ["40%", "400ms"]
+
+
+@pytest.mark.parametrize(
+    "name", ["结账", "\\U0001F600", "\\uFFFE", "\\ue000", "<!--", "a: b", "null", "=cmd()"]
+)
+def test_a_document_keeps_names_of_any_kind(name):
+    scenario = loads(HEAD.replace("shop", f'"{name}"') + STRATEGIES)
+    assert from_document(json.loads(json.dumps(as_document(scenario), sort_keys=True))) == scenario
+
+
+@pytest.mark.parametrize("document", [{}, {"order": []}, {"format": "rolloutlab/1", "name": {"a": None}}])
+def test_documents_that_are_no_scenario(document):
+    with pytest.raises(ScenarioError, match="document: "):
+        from_document(document)
+
+
+def test_a_document_of_endless_depth():
+    document: dict[str, object] = {}
+    for _ in range(500):
+        document = {"a": document}
+    with pytest.raises(ScenarioError, match="nested deeper than 100"):
+        from_document(document)
 
 
 def test_digest_is_of_what_is_meant_not_of_how_it_is_written():

@@ -27,8 +27,10 @@ def test_the_library_is_valid(name):
 
 
 @pytest.mark.parametrize("name", sorted(library()))
-def test_documents_in_records_are_valid(name):
-    assert list(VALIDATOR.iter_errors(as_document(load(name)))) == []
+def test_documents_in_records_are_valid_but_for_the_order_they_keep(name):
+    document = as_document(load(name))
+    assert document.pop("order")
+    assert list(VALIDATOR.iter_errors(document)) == []
 
 
 def test_the_starter_is_valid():
