@@ -15,6 +15,7 @@ from scenarios.semantics.deployment import (
     has_timed_out,
     is_complete,
     is_progressing,
+    max_surge,
     status,
     sync,
 )
@@ -56,8 +57,8 @@ class PoolController:
     def start(self, pods: Iterable[Pod]) -> None:
         """These pods, all of the template's version, were there before the trial."""
         self.pods = list(pods)
-        n = self.deployment.replicas
-        self.replica_sets = (ReplicaSet(self.deployment.version, 0, spec=n, desired=n, max_replicas=n),)
+        n, most = self.deployment.replicas, self.deployment.replicas + max_surge(self.deployment)
+        self.replica_sets = (ReplicaSet(self.deployment.version, 0, spec=n, desired=n, max_replicas=most),)
         self._refresh()
         self._status = status(self.deployment, self.replica_sets)
 
@@ -93,10 +94,10 @@ class PoolController:
         wanted = sync(self.deployment, self.replica_sets, old_pods_running=self._old_running())
         if wanted != self.replica_sets:
             self.replica_sets = wanted
+            self._plan(AGAIN)  # before the pods it deletes ask for a later one
             for replica_set in wanted:
                 self._resize(replica_set)
             self._refresh()
-            self._plan(AGAIN)
         self._watch_progress()
 
     def _refresh(self) -> None:
