@@ -50,7 +50,7 @@ class PoolController:
         self.replica_sets: tuple[ReplicaSet, ...] = ()
         self.pods: list[Pod] = []
         self.overdue = False
-        self._planned = False
+        self._planned = self._completed = False
         self._progressed_at = clock.now
         self._status = Status()
 
@@ -66,6 +66,7 @@ class PoolController:
         """Somebody changed the Deployment: replicas, version, strategy …; it starts to count progress anew."""
         self.deployment = replace(self.deployment, **wanted)  # type: ignore[arg-type]
         self._progressed_at, self.overdue = self.clock.now, False
+        self._completed = self._completed and "version" not in wanted
         self.poke()
 
     def poke(self) -> None:
@@ -136,12 +137,13 @@ class PoolController:
         self._status = now
         deadline = self.deployment.progress_deadline
         since = (self.clock.now - self._progressed_at) / SECOND
-        complete = is_complete(self.deployment.replicas, now)
-        late = has_timed_out(deadline, since, COMPLETE if complete else "")
+        # until the next template: pods that fail later are no rollout
+        self._completed = self._completed or is_complete(self.deployment.replicas, now)
+        late = has_timed_out(deadline, since, COMPLETE if self._completed else "")
         if late != self.overdue:
             self.overdue = late
             self._report()
-        if deadline is not None and not complete and not late:
+        if deadline is not None and not self._completed and not late:
             # upstream looks again a second after the deadline
             self.clock.at(self._progressed_at + nanoseconds(deadline) + SECOND, Order.CONTROLLER, self.poke)
 
