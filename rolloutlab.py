@@ -14,10 +14,11 @@ from typing import Any
 
 from reports.compare import comparison as _comparison
 from reports.figures import Arms, Measured, measure
+from reports.folder import kept
 from scenarios.errors import ScenarioError
 from scenarios.load import load
 from scenarios.names import file_name
-from scenarios.record import ARM, Record, Trial, read, write
+from scenarios.record import ARM, Record, Trial, write
 from scenarios.scenario import Scenario
 from sim.batch import Results, Work, run_seeds
 from sim.world import Unrealisable
@@ -78,9 +79,7 @@ class Comparison:
 
     def first_records(self) -> list[Record]:
         """The records of the first seed, arms included; empty where none were kept."""
-        if self.records is None:
-            return []
-        return [read(folder) for folder in sorted(self.records.iterdir())]
+        return [] if self.records is None else kept(self.records)
 
 
 def compare(

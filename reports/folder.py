@@ -11,7 +11,7 @@ from typing import Any
 
 from scenarios.codec import RecordError
 from scenarios.names import file_name
-from scenarios.record import Record, read
+from scenarios.record import ARM, Record, read
 
 RUNS = Path("runs")
 COMPARISON, PROVENANCE, RECORDS, PAGE, CHARTS = (
@@ -99,9 +99,19 @@ def stored(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Sequence[Recor
     document = _json(folder / COMPARISON)
     if document.get("format") != _FORMAT:
         raise RecordError(f"{folder}: its format is {document.get('format')!r}; this version reads {_FORMAT}")
-    kept = folder / RECORDS
-    records = [read(place) for place in sorted(kept.iterdir())] if kept.is_dir() else []
-    return document, _json(folder / PROVENANCE), records
+    return document, _json(folder / PROVENANCE), kept(folder / RECORDS)
+
+
+def kept(folder: Path) -> list[Record]:
+    """The records in a folder, in the order in which the scenario names their strategies and candidates."""
+    records = [read(place) for place in folder.iterdir()] if folder.is_dir() else []
+    return sorted(records, key=_place)
+
+
+def _place(record: Record) -> tuple[int, int]:
+    scenario = record.trial.scenario
+    strategies, candidates = [ARM, *scenario.strategies], [None, *scenario.variants]
+    return strategies.index(record.trial.strategy), candidates.index(record.trial.candidate)
 
 
 def _json(path: Path) -> dict[str, Any]:
