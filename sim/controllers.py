@@ -65,8 +65,7 @@ class PoolController:
     def change(self, **wanted: object) -> None:
         """Somebody changed the Deployment: replicas, version, strategy …; it starts to count progress anew."""
         self.deployment = replace(self.deployment, **wanted)  # type: ignore[arg-type]
-        self._progressed_at, self.overdue = self.clock.now, False
-        self._completed = self._completed and "version" not in wanted
+        self._progressed_at, self.overdue, self._completed = self.clock.now, False, False
         self.poke()
 
     def poke(self) -> None:
@@ -137,7 +136,7 @@ class PoolController:
         self._status = now
         deadline = self.deployment.progress_deadline
         since = (self.clock.now - self._progressed_at) / SECOND
-        # until the next template: pods that fail later are no rollout
+        # until the next change: pods that fail later are no rollout
         self._completed = self._completed or is_complete(self.deployment.replicas, now)
         late = has_timed_out(deadline, since, COMPLETE if self._completed else "")
         if late != self.overdue:
