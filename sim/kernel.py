@@ -34,7 +34,6 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 BLOCK = 1024  # requests per pass
-SLACK = 16  # unused slots at the end of the arrays, so that the vectorised loop may run over
 CELLS = 4096
 NODES = 2 * (CELLS + 1)
 MANTISSA, LOW, BUCKETS = 6, -12, 1280
@@ -44,8 +43,8 @@ MET, HARMED, LAST_CANDIDATE, ONE_REQUEST, MOST_REQUESTS = 3, 4, 8, 256, 0xFFFFFF
 SERVING, REFUSING, SILENT = 0, 1, 2  # modes of a pod
 RANDOM, ROUND_ROBIN, LEAST_OUTSTANDING = 0, 1, 2
 DONE, RINGS_FULL, FAILURES_FULL, TRACE_FULL = 0, 1, 2, 3  # what `advance` returns
-RANK_BITS = 20
-ABSENT = 1 << 50  # the rank of a slot that is not in rotation
+SLOT_BITS = 16
+ABSENT = 1 << 61  # the key of a slot that is not in rotation
 ARRIVAL, DEMAND, CHOICE, USER, BUG = 0, 2, 4, 6, 8  # where the key stands in Draws.streams; the step is next
 USER_BITS = 25  # of an entry in a bag: user, then 11 bits of bucket, 3 of status, 1 whether users are counted
 BUCKET_BITS, STATUS_BITS = 11, 3
@@ -57,7 +56,7 @@ Array = NDArray[Any]
 class Pods(NamedTuple):
     """The pods, a column per slot."""
 
-    free: Array  # f8[lanes rounded up to 4, slots]: when each lane is free; −inf in lanes that do not exist
+    free: Array  # f8[lanes rounded up to 4, slots]: when each lane is free; inf in lanes that do not exist
     ring: Array  # f8[slots, a power of two]: when each of the waiting leaves
     bag_end: Array  # f8[slots, n]: when a request ends
     bag_code: Array  # i8[slots, n]: its user and how it was booked
@@ -79,9 +78,10 @@ class Routes(NamedTuple):
     size: Array  # i8[proxies, backends]
     turn: Array  # i8[proxies, backends]: round robin's next position
     below: Array  # f8[proxies, backends]: cumulative shares, the last one inf
-    rank: Array  # i8[backends, slots]: position in rotation of the only proxy, or ABSENT
+    key: Array  # i8[backends, slots]: position in rotation of the only proxy << SLOT_BITS | slot, or ABSENT
     low: Array  # i8[backends]: the first slot in rotation
     span: Array  # i8[backends]: how many slots from there hold all of the rotation
+    named: Array  # i8[slots]: in how many rotations each is
 
 
 class Draws(NamedTuple):
@@ -99,6 +99,7 @@ class Block(NamedTuple):
 
     due: Array  # f8[BLOCK]
     demand: Array  # u8[BLOCK]: words
+    work: Array  # f8[2, BLOCK]: service time of either version
     choice: Array  # u8[BLOCK]: words
     pick: Array  # i4[BLOCK]: 24 bits
     user: Array  # i4[BLOCK]
@@ -157,8 +158,8 @@ class State(NamedTuple):
     settings: Settings
 
 
-FREE, RING, BAG, WAITING, RANK, ACCEPT = 0, 1, 2, 10, 17, 22  # rows of `references`
-LATENCY, USERS, FAILED, TIMES = 33, 38, 40, 43
+FREE, RING, BAG, WAITING, SIZE, KEY, ACCEPT = 0, 1, 2, 10, 14, 17, 23  # rows of `references`
+LATENCY, USERS, FAILED, TIMES = 35, 40, 42, 45
 
 
 def references(state: State) -> Array:
@@ -213,16 +214,18 @@ def opened(refs):  # type: ignore[no-untyped-def]
         _f8(a[0]), _f8(a[1]), _f8(a[2]), _i8(a[3]), _i8(a[4]), _f8(a[5]), _f8(a[6]), _f8(a[7]), _i8(a[8]),
         _i8(a[9]), _i8(a[10]), _i8(a[11]), _i8(a[12]),
     )  # fmt: skip
-    routes = Routes(_i4(a[13]), _i8(a[14]), _i8(a[15]), _f8(a[16]), _i8(a[17]), _i8(a[18]), _i8(a[19]))
-    draws = Draws(_u8(a[20]), _f8(a[21]), _f4(a[22]), _i4(a[23]), _f8(a[24]))
-    block = Block(_f8(a[25]), _u8(a[26]), _u8(a[27]), _i4(a[28]), _i4(a[29]), _u4(a[30]))
+    routes = Routes(
+        _i4(a[13]), _i8(a[14]), _i8(a[15]), _f8(a[16]), _i8(a[17]), _i8(a[18]), _i8(a[19]), _i8(a[20])
+    )
+    draws = Draws(_u8(a[21]), _f8(a[22]), _f4(a[23]), _i4(a[24]), _f8(a[25]))
+    block = Block(_f8(a[26]), _u8(a[27]), _f8(a[28]), _u8(a[29]), _i4(a[30]), _i4(a[31]), _u4(a[32]))
     books = Books(
-        _i8(a[31]), _i4(a[32]), _u4(a[33]), _i8(a[34]), _i8(a[35]), _i8(a[36]), _i8(a[37]), _u4(a[38]),
-        _i8(a[39]), _i4(a[40]), _i4(a[41]), _i4(a[42]),
+        _i8(a[33]), _i4(a[34]), _u4(a[35]), _i8(a[36]), _i8(a[37]), _i8(a[38]), _i8(a[39]), _u4(a[40]),
+        _i8(a[41]), _i4(a[42]), _i4(a[43]), _i4(a[44]),
     )  # fmt: skip
-    trace = Trace(_f8(a[43]), _i4(a[44]))
-    clock = Clock(_i8(a[45]), _i8(a[46]), _f8(a[47]))
-    return State(pods, routes, draws, block, books, trace, clock, Settings(_f8(a[48]), _i8(a[49])))
+    trace = Trace(_f8(a[45]), _i4(a[46]))
+    clock = Clock(_i8(a[47]), _i8(a[48]), _f8(a[49]))
+    return State(pods, routes, draws, block, books, trace, clock, Settings(_f8(a[50]), _i8(a[51])))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -292,6 +295,9 @@ def fill(refs):  # type: ignore[no-untyped-def]
             if x - user[k] >= draws.accept[user[k]]:
                 user[k] = draws.alias[user[k]]
     words(DEMAND, draws, first, demand)
+    for version in range(2):
+        for k in range(BLOCK):
+            block.work[version * BLOCK + k] = quantile(draws.tables, (1 + version) * NODES, demand[k])
     words(CHOICE, draws, first, choice)
 
 
@@ -395,17 +401,17 @@ def compact(pods, bag, slot, t, tracing):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def outstanding(free, ranks, queued, slots, span, turned, size, lanes, t):  # type: ignore[no-untyped-def]
-    """The least key of any slot: outstanding work at `t`, then the position in rotation after `turned`.
+def least_loaded(free, keys, waiting, slots, rows, span, turned, size, t):  # type: ignore[no-untyped-def]
+    """The slot with least outstanding at `t`; ties go to the first in rotation from position `turned` on.
 
-    Inlined as source: called as a function, already vectorised, it costs 20 ns more.
+    `free`, `keys`, `waiting`: addresses of the first slot's. A key holds a slot's position and the slot. Inlined as
+    source: called as a function, already vectorised, it costs 20 ns more.
     """
+    f0, f1, f2, f3 = _f8(free), _f8(free + 8 * slots), _f8(free + 16 * slots), _f8(free + 24 * slots)
+    positions, queued = _i8(keys), _i8(waiting)
     best = np.int64(1) << 62
-    if lanes <= 4:
-        f0 = _f8(free)
-        f1 = _f8(free + 8 * slots)
-        f2 = _f8(free + 16 * slots)
-        f3 = _f8(free + 24 * slots)
+    back, around = turned << SLOT_BITS, size << SLOT_BITS
+    if rows == 4:
         for x in range(span):
             busy = (
                 queued[x]
@@ -414,19 +420,18 @@ def outstanding(free, ranks, queued, slots, span, turned, size, lanes, t):  # ty
                 + np.int64(f2[x] > t)
                 + np.int64(f3[x] > t)
             )
-            rank = ranks[x] - turned
-            rank += (rank >> 63) & size
-            best = min(best, (busy << RANK_BITS) + rank)
+            key = positions[x] - back
+            key += (key >> 63) & around
+            best = min(best, (busy << (2 * SLOT_BITS)) + key)
     else:
-        f0 = _f8(free)
         for x in range(span):
             busy = queued[x]
-            for lane in range(lanes):
+            for lane in range(rows):
                 busy += np.int64(f0[lane * slots + x] > t)
-            rank = ranks[x] - turned
-            rank += (rank >> 63) & size
-            best = min(best, (busy << RANK_BITS) + rank)
-    return best
+            key = positions[x] - back
+            key += (key >> 63) & around
+            best = min(best, (busy << (2 * SLOT_BITS)) + key)
+    return best & ((1 << SLOT_BITS) - 1)
 
 
 def make(least: int) -> Any:
@@ -436,18 +441,19 @@ def make(least: int) -> Any:
     def advance(until, refs):  # type: ignore[no-untyped-def]
         """Process every arrival due before `until`. Returns DONE, or what must grow before the next call."""
         pods, routes, draws, block, books, trace, clock, settings = opened(refs)
+        lane_rows = refs[FREE, 1]
         slots, room, bag, rows = refs[FREE, 2], refs[RING, 2], refs[BAG, 2], refs[TIMES, 2]
         reals, whole, count = settings.reals, settings.whole, clock.count
         start, horizon, timeout = reals[0], reals[1], reals[2]
-        lanes, queue, proxies, backends, tries = whole[0], whole[1], whole[2], whole[3], whole[4]
+        queue, proxies, backends, tries = whole[1], whole[2], whole[3], whole[4]
         policy, empty, fallback, tracing = whole[5], whole[6], whole[7], whole[8]
         due, demand, choice, pick, user = block.due, block.demand, block.choice, block.pick, block.user
         free, waiting, bag_end, bag_code = pods.free, pods.waiting, pods.bag_end, pods.bag_code
         counts, arrivals, latency, bin_of = books.counts, books.arrivals, books.latency, books.bin_of
-        free_at, waiting_at, rank_at, users_at = (
+        free_at, waiting_at, key_at, users_at = (
             refs[FREE, 0],
             refs[WAITING, 0],
-            refs[RANK, 0],
+            refs[KEY, 0],
             refs[USERS, 0],
         )
         bugged = reals[7] > 0.0 or reals[8] > 0.0
@@ -505,21 +511,17 @@ def make(least: int) -> Any:
                             clock.time[1] = earliest
                         turned = np.int64(pick[i]) * size >> 24
                         low = routes.low[backend]
-                        best = outstanding(
+                        slot = least_loaded(
                             free_at + 8 * low,
-                            _i8(rank_at + 8 * (backend * slots + low)),
-                            _i8(waiting_at + 8 * low),
+                            key_at + 8 * (backend * slots + low),
+                            waiting_at + 8 * low,
                             slots,
+                            lane_rows,
                             routes.span[backend],
                             turned,
                             size,
-                            lanes,
                             t,
                         )
-                        position = (best & ((1 << RANK_BITS) - 1)) + turned
-                        if position >= size:
-                            position -= size
-                        slot = np.int64(routes.members[entry * slots + position])
                     else:
                         word = np.uint64(pick[i])
                         attempt = 1
@@ -540,10 +542,17 @@ def make(least: int) -> Any:
                         version = pods.version[slot]
                         lane = slot
                         begin = free[slot]
-                        for k in range(1, lanes):
-                            other = free[k * slots + slot]
-                            lane = k * slots + slot if other < begin else lane
-                            begin = min(other, begin)
+                        for k in range(0, lane_rows, 4):  # in pairs and without branches
+                            one = k * slots + slot
+                            a, b = free[one], free[one + slots]
+                            c, d = free[one + 2 * slots], free[one + 3 * slots]
+                            three = one + slots * (2 + np.int64(d < c))
+                            one += slots * np.int64(b < a)
+                            a, c = min(a, b), min(c, d)
+                            one += (three - one) * np.int64(c < a)
+                            a = min(a, c)
+                            lane += (one - lane) * np.int64(a < begin)
+                            begin = min(a, begin)
                         queues = begin > t
                         status = OK
                         if queues:
@@ -565,7 +574,7 @@ def make(least: int) -> Any:
                                 end = deadline
                                 wait(pods, room, clock, slot, deadline)
                             else:
-                                work = quantile(draws.tables, (1 + version) * NODES, demand[i])
+                                work = block.work[version * BLOCK + i]
                                 lasting = reals[4 + 2 * version]
                                 age = max(begin - pods.since[slot], 0.0)
                                 if age < lasting:
@@ -676,20 +685,51 @@ def kill(slot, t, refs):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def quantile_of(share, first, last, versions, refs):  # type: ignore[no-untyped-def]
-    """The bucket `scenarios.tally.quantile` reads from bins [first, last), or −1. `versions`: 1, 2 or 3 for both."""
-    latency = _u4(refs[LATENCY, 0])
+def counted(latency, first, last, versions, bucket, end):  # type: ignore[no-untyped-def]
+    """How many are in buckets [bucket, end) of bins [first, last). `versions`: 1, 2, or 3 for both."""
     total = 0
     for row in range(2 * first, 2 * last):
         if versions >> (row & 1) & 1:
-            for k in range(row * BUCKETS, row * BUCKETS + BUCKETS):
+            for k in range(row * BUCKETS + bucket, row * BUCKETS + end):
                 total += np.int64(latency[k])
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def quantile_of(share, first, last, versions, refs):  # type: ignore[no-untyped-def]
+    """The bucket that `scenarios.tally.quantile` reads from bins [first, last), or −1 if they are empty."""
+    latency = _u4(refs[LATENCY, 0])
+    total = counted(latency, first, last, versions, 0, BUCKETS)
     rank = max(1, np.int64(np.ceil(share * total)))
+    octave = 1 << MANTISSA
     below = 0
-    for k in range(BUCKETS):
-        for row in range(2 * first, 2 * last):
-            if versions >> (row & 1) & 1:
-                below += np.int64(latency[row * BUCKETS + k])
-        if below >= rank:
-            return k
+    for bucket in range(0, BUCKETS, octave):
+        here = counted(latency, first, last, versions, bucket, bucket + octave)
+        if below + here >= rank:
+            for k in range(bucket, bucket + octave):
+                below += counted(latency, first, last, versions, k, k + 1)
+                if below >= rank:
+                    return k
+        below += here
     return -1
+
+
+@numba.njit(cache=True, nogil=True)
+def rotate(proxy, backend, chosen, refs):  # type: ignore[no-untyped-def]
+    """From now on `chosen` (i8[n]) are the slots in rotation, in order."""
+    _, routes, _, _, _, _, _, _ = opened(refs)
+    slots, entry = refs[FREE, 2], proxy * refs[SIZE, 2] + backend
+    for k in range(entry * slots, entry * slots + routes.size[entry]):
+        before = np.int64(routes.members[k])
+        routes.named[before] -= 1
+        routes.key[backend * slots + before] = ABSENT
+    low, high = slots, 0
+    for k in range(chosen.size):
+        slot = chosen[k]
+        routes.members[entry * slots + k] = np.int32(slot)
+        routes.named[slot] += 1
+        routes.key[backend * slots + slot] = k << SLOT_BITS | slot
+        low, high = min(low, slot), max(high, slot + 1)
+    routes.size[entry] = chosen.size
+    routes.turn[entry] %= max(chosen.size, 1)
+    routes.low[backend], routes.span[backend] = low, max(high - low, 0)

@@ -31,6 +31,7 @@ POLICIES: dict[Balance, int] = {
 }
 STREAMS = (Purpose.ARRIVAL, Purpose.DEMAND, Purpose.CHOICE, Purpose.USER, Purpose.BUG)
 MOST_PROXIES = 1 << 11  # what the draw's field can tell apart
+MOST_SLOTS = 1 << kernel.SLOT_BITS
 FIRST_SLOTS = 48
 FIRST_RING = 64
 
@@ -85,13 +86,13 @@ class Requests:
         self.tally = Tally.empty(grid, users)
         self._tracing = trace
         self._least = least
+        self._lanes = slots
         self._advance = kernel.advance_least if least else kernel.advance_any
         self._unused: list[int] = []
         self._leaving: set[int] = set()
         self._used = 0
         self._pods = _pods(FIRST_SLOTS, slots, min(FIRST_RING, 1 << max(queue - 1, 0).bit_length()), trace)
         self._routes = _routes(proxies, backends, FIRST_SLOTS)
-        self._named = np.zeros(FIRST_SLOTS, np.int64)  # in how many rotations a slot is
         self._trace = _trace(4096 if trace else 0)
         self._books = _books(self.tally)
         self._block = _block()
@@ -111,7 +112,9 @@ class Requests:
             slot = heapq.heappop(self._unused)
         else:
             slot = self._used
-            if slot + kernel.SLACK >= self._pods.since.size:
+            if slot == MOST_SLOTS:
+                raise ValueError(f"at most {MOST_SLOTS} pods at once, terminating ones included")
+            if slot == self._pods.since.size:
                 self._more_slots()
             self._used += 1
         pods = self._pods
@@ -123,22 +126,12 @@ class Requests:
 
     def rotate(self, proxy: int, backend: int, slots: Sequence[int]) -> None:
         """From now on this proxy believes that these are the backend's endpoints, in this order."""
-        routes = self._routes
-        members, count = routes.members[proxy, backend], len(slots)
-        before = members[: routes.size[proxy, backend]].copy()
-        self._named[before] -= 1
-        members[:count] = slots
-        routes.size[proxy, backend] = count
-        self._named[members[:count]] += 1
-        routes.turn[proxy, backend] %= max(count, 1)
-        if self._least:
-            rank = routes.rank[backend]
-            rank[before] = kernel.ABSENT
-            rank[members[:count]] = np.arange(count)
-            if count:
-                low, high = int(members[:count].min()), int(members[:count].max()) + 1
-                routes.low[backend] = low
-                routes.span[backend] = -(-(high - low) // kernel.SLACK) * kernel.SLACK
+        chosen = np.array(slots, np.int64)
+        if len(slots) and not 0 <= min(slots) <= max(slots) < self._used:
+            raise ValueError(f"slots must be from 0 to {self._used - 1}, not {list(slots)}")
+        if not (0 <= proxy < self._routes.size.shape[0] and 0 <= backend < self._routes.size.shape[1]):
+            raise ValueError(f"there is no backend {backend} of proxy {proxy}")
+        kernel.rotate(proxy, backend, chosen, self._refs)
 
     def weigh(self, proxy: int, shares: Sequence[float]) -> None:
         """From now on this proxy sends these shares of its requests to its backends; they sum to 1."""
@@ -164,6 +157,8 @@ class Requests:
 
     def kill(self, slot: int, t: float) -> None:
         """The process dies at `t` ≥ now: every request in it that would have ended later ends then, as RESET."""
+        if not 0 <= slot < self._used:
+            raise ValueError(f"there is no pod in slot {slot}")
         self.advance(t)
         while self._clock.count[3] < self._pods.pending[slot]:
             self._more_failures()
@@ -172,7 +167,7 @@ class Requests:
 
     def busy_until(self, slot: int) -> float:
         """When the last of the work in it ends; −inf if it never had any."""
-        last = float(self._pods.free[:, slot].max())
+        last = float(self._pods.free[: self._lanes, slot].max())
         waiting, head = int(self._pods.waiting[slot]), int(self._pods.head[slot])
         if waiting:
             last = max(last, float(self._pods.ring[slot, (head + waiting - 1) % self._pods.ring.shape[1]]))
@@ -182,7 +177,7 @@ class Requests:
         """How many requests are in it at `t` ≥ now, served or waiting, given no arrivals since now."""
         ring, waiting, head = self._pods.ring[slot], int(self._pods.waiting[slot]), int(self._pods.head[slot])
         queued = sum(ring[(head + k) % ring.size] > t for k in range(waiting))
-        return int(np.count_nonzero(self._pods.free[:, slot] > t)) + int(queued)
+        return int(np.count_nonzero(self._pods.free[: self._lanes, slot] > t)) + int(queued)
 
     def remove(self, slot: int) -> None:
         """The pod is gone. Its slot is used again once it is in no rotation and its work has ended."""
@@ -255,14 +250,14 @@ class Requests:
     def _clear(self, slot: int) -> None:
         """No work is left in it."""
         pods = self._pods
-        pods.free[:, slot] = -np.inf
+        pods.free[: self._lanes, slot] = -np.inf
         pods.waiting[slot] = pods.head[slot] = pods.pending[slot] = 0
         pods.leave[slot] = np.inf
 
     def _reclaim(self) -> None:
         """Free the slots of pods that are gone and that nothing refers to."""
         for slot in sorted(self._leaving):
-            if self._named[slot] == 0 and self.busy_until(slot) <= self.now:
+            if self._routes.named[slot] == 0 and self.busy_until(slot) <= self.now:
                 self._leaving.remove(slot)
                 heapq.heappush(self._unused, slot)
 
@@ -278,7 +273,7 @@ class Requests:
 
     def _more_slots(self) -> None:
         old, extra = self._pods, self._pods.since.size
-        fresh = _pods(extra, int(self._settings.whole[0]), old.ring.shape[1], self._tracing)
+        fresh = _pods(extra, self._lanes, old.ring.shape[1], self._tracing)
         axes = {"free": 1}
         self._pods = kernel.Pods(
             *(
@@ -288,9 +283,10 @@ class Requests:
         )
         routes = self._routes
         self._routes = routes._replace(
-            members=_wider(routes.members, extra, 0), rank=_wider(routes.rank, extra, kernel.ABSENT)
+            members=_wider(routes.members, extra, 0),
+            key=_wider(routes.key, extra, kernel.ABSENT),
+            named=_wider(routes.named, extra, 0),
         )
-        self._named = _wider(self._named, extra, 0)
         self._bind()
 
     def _more_room(self) -> None:
@@ -342,7 +338,7 @@ def _pods(slots: int, lanes: int, ring: int, trace: bool) -> kernel.Pods:
     rows = -(-lanes // 4) * 4
     bag = 2 * (lanes + ring)
     return kernel.Pods(
-        free=np.full((rows, slots), -np.inf),
+        free=np.full((rows, slots), np.inf),
         ring=np.full((slots, ring), np.inf),
         bag_end=np.zeros((slots, bag)),
         bag_code=np.zeros((slots, bag), np.int64),
@@ -364,9 +360,10 @@ def _routes(proxies: int, backends: int, slots: int) -> kernel.Routes:
         size=np.zeros((proxies, backends), np.int64),
         turn=np.zeros((proxies, backends), np.int64),
         below=np.full((proxies, backends), np.inf),
-        rank=np.full((backends, slots), kernel.ABSENT, np.int64),
+        key=np.full((backends, slots), kernel.ABSENT, np.int64),
         low=np.zeros(backends, np.int64),
         span=np.zeros(backends, np.int64),
+        named=np.zeros(slots, np.int64),
     )
 
 
@@ -384,8 +381,16 @@ def _draws(
 
 
 def _block() -> kernel.Block:
-    kinds = (np.float64, np.uint64, np.uint64, np.int32, np.int32, np.uint32)
-    return kernel.Block(*(np.zeros(kernel.BLOCK, kind) for kind in kinds))
+    n = kernel.BLOCK
+    return kernel.Block(
+        due=np.zeros(n),
+        demand=np.zeros(n, np.uint64),
+        work=np.zeros((2, n)),
+        choice=np.zeros(n, np.uint64),
+        pick=np.zeros(n, np.int32),
+        user=np.zeros(n, np.int32),
+        reached=np.zeros(n, np.uint32),
+    )
 
 
 def _books(tally: Tally) -> kernel.Books:
