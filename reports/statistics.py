@@ -1,0 +1,156 @@
+"""Intervals from few numbers: of a mean, of a share, for one more run; means and percentiles under censoring.
+
+Pure and deterministic: the bootstrap resamples by a fixed seed. What a sample is too small for is None, never
+a guess. `docs/figures.md` has the measured coverage.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, stdtrit
+
+Floats: TypeAlias = NDArray[np.float64]
+
+CONFIDENCE, PREDICTION = 0.95, 0.9
+FEWEST_SEEDS = 8
+FEWEST_UNUSUAL = (
+    8  # values other than the one that most runs share: with fewer, how many there are is a guess
+)
+FAR = 0.5  # of that value: within it, how many differ hardly moves the mean
+FEWEST_RESAMPLED, SKEWED = 20, 0.5  # t covers better below both, BCa above
+RESAMPLES = 4999
+MOST_RESAMPLED = 1000  # beyond it the mean is as good as normal, and t is used
+_SEED = 20_241_107
+_TIE = 1e-12  # of the widest deviation
+
+
+class Interval(NamedTuple):
+    """Both ends."""
+
+    low: float
+    high: float
+
+
+def enough(values: Sequence[float]) -> bool:
+    """Whether an interval of the mean of these would cover about as often as it says (90 % or more for 95 %).
+
+    Not under 8 values; nor where nearly all are one number and the rest are far from it: the mean then hangs
+    on how many of those happened to be drawn. All the same is enough: nothing varies.
+    """
+    if len(values) < FEWEST_SEEDS:
+        return False
+    commonest, count = Counter(values).most_common(1)[0]
+    rare = count > len(values) / 2 and 0 < len(values) - count < FEWEST_UNUSUAL
+    return not (rare and any(abs(value - commonest) > FAR * abs(commonest) for value in values))
+
+
+def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+    """The interval of the mean that covers better: BCa where 20 values or more are skewed, otherwise t."""
+    if len(values) >= FEWEST_RESAMPLED and abs(skewness(values)) > SKEWED:
+        return bca_interval(values, confidence)
+    return t_interval(values, confidence)
+
+
+def skewness(values: Sequence[float]) -> float:
+    """The third standardised moment of the sample; 0 where nothing varies."""
+    if not values:
+        return 0.0
+    sample = np.asarray(values, np.float64)
+    away = sample - sample.mean()
+    spread = float(np.abs(away).max(initial=0.0))
+    if spread <= 1e-12 * float(np.abs(sample).max(initial=0.0)):
+        return 0.0
+    away /= spread
+    return float((away**3).mean() / (away**2).mean() ** 1.5)
+
+
+def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+    """Student's t of the mean; of differences by seed it is the paired t. None under two values."""
+    n = len(values)
+    if n < 2:
+        return None
+    mean, spread = _mean(values), float(np.std(values, ddof=1))
+    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * spread / math.sqrt(n)
+    return Interval(mean - half, mean + half)
+
+
+def bca_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+    """Bias-corrected, accelerated bootstrap of the mean (Efron 1987), for skewed figures. None under two."""
+    n, sample = len(values), np.asarray(values, np.float64)
+    if n < 2:
+        return None
+    if n > MOST_RESAMPLED:
+        return t_interval(values, confidence)
+    from_mean = sample - _mean(values)
+    scale = float(np.abs(from_mean).max())
+    if scale <= 1e-12 * float(np.abs(sample).max()):
+        return Interval(_mean(values), _mean(values))
+    means = np.sort((_resamples(n) @ (from_mean / scale)) / n)
+    below = np.searchsorted(means, (-_TIE, _TIE)).sum() / (2 * RESAMPLES)  # one equal to the mean counts half
+    bias = ndtri(min(max(below, 1 / RESAMPLES), 1 - 1 / RESAMPLES))
+    cubes, squares = ((from_mean / scale) ** 3).sum(), ((from_mean / scale) ** 2).sum()
+    acceleration = cubes / (6 * squares**1.5)
+    tails = bias + ndtri(np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
+    shares = ndtr(bias + tails / (1 - acceleration * tails))
+    low, high = np.quantile(means, shares) * scale + _mean(values)
+    return Interval(float(low), float(high))
+
+
+@lru_cache(maxsize=4)
+def _resamples(n: int) -> Floats:
+    """How often each of n values is drawn in each resample, float64[RESAMPLES, n]; always the same."""
+    drawn = np.random.default_rng([_SEED, n]).integers(0, n, (RESAMPLES, n))
+    rows = np.arange(RESAMPLES)[:, None] * n
+    return (
+        np.bincount((drawn + rows).ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(np.float64)
+    )
+
+
+def wilson(successes: int, of: int, confidence: float = CONFIDENCE) -> Interval | None:
+    """Wilson's score interval of a share; None of nothing."""
+    if of == 0:
+        return None
+    z = float(ndtri((1 + confidence) / 2))
+    share, widened = successes / of, 1 + z * z / of
+    middle = (share + z * z / (2 * of)) / widened
+    half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / widened
+    low = 0.0 if successes == 0 else max(0.0, middle - half)
+    return Interval(low, 1.0 if successes == of else min(1.0, middle + half))
+
+
+def prediction(values: Sequence[float]) -> Interval | None:
+    """Where one more run falls with 90 %, from order statistics, whatever the distribution; None under 19.
+
+    Values not reached are given as infinity. Of n exchangeable runs and one more, the last lies between the
+    r-th smallest and the r-th largest with probability (n + 1 − 2r)/(n + 1).
+    """
+    n = len(values)
+    rank = math.floor((n + 1) * (1 - PREDICTION) / 2 + 1e-9)
+    if rank < 1:
+        return None
+    ordered = sorted(values)
+    return Interval(ordered[rank - 1], ordered[n - rank])
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """The ⌈share · n⌉-th smallest; infinite values are those not reached, and None stands for them."""
+    if not values:
+        return None
+    found = sorted(values)[max(1, math.ceil(share * len(values) - 1e-9)) - 1]
+    return found if math.isfinite(found) else None
+
+
+def restricted_mean(reached: Sequence[float], horizons: Sequence[float]) -> float | None:
+    """The mean where values not reached count as what was waited for them (their time to the horizon)."""
+    together = [*reached, *horizons]
+    return _mean(together) if together else None
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The mean, correctly rounded: it depends neither on order nor on the processor."""
+    return math.fsum(values) / len(values)
