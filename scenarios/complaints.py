@@ -25,7 +25,10 @@ def complaints(error: ValidationError, root: Mapping, model: type[BaseModel]) ->
     found = [
         _Complaint(detail, root, model, *place) for detail in error.errors() for place in _places(detail)
     ]
-    missing = {c.guess for c in found if c.guess} | {c.path[:-1] for c in found if c.later}
+    missing = {c.guess for c in found if c.guess} | {
+        c.path[:-1] for c in found if c.later and len(c.path) > 1
+    }
+    missing |= {("service",) for c in found if c.later and c.path == ("services",)}
     kept = [c for c in found if not c.broken and not (c.missing and ({c.path, c.path[:-1]} & missing))]
     return list(_merged(kept))
 

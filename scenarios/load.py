@@ -83,8 +83,12 @@ def _together(problems: list[Problem], more: list[Problem]) -> list[Problem]:
 
 def _references(root: Mapping) -> list[Problem]:
     """Guards and routers that strategies name and the file does not; models see it only if all is well."""
-    found = []
+    found: list[Problem] = []
+    seen: set[int] = set()
     for place, kind, node in _named(root):
+        if id(node) in seen:  # inherited, and said already
+            continue
+        seen.add(id(node))
         known = root.entries.get(
             f"{kind}s", Mapping({"service": node} if kind == "router" else {}, {}, node.mark)
         )

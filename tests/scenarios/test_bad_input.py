@@ -389,6 +389,23 @@ def test_what_is_inherited_is_said_once_where_it_was_written():
     ]
 
 
+def test_an_unknown_name_that_is_inherited_is_said_once():
+    text = GOOD.replace("guards: [errors]", "guards: [eror]") + "seeds: 3\n"
+    found = problems(text, "strategies.b={canary: {from: canary}}", "strategies.c={canary: {from: b}}")
+    assert found == [
+        "f.yaml:26: strategies.canary.canary.guards.0: no guard is called 'eror'; there is errors"
+    ]
+
+
+def test_what_is_missing_is_said_beside_what_cannot_be_done_yet():
+    found = problems("format: rolloutlab/1\nservices: {}\nstrategies: {a: {rolling: {}}}\n")
+    assert [line.partition(": ")[2] for line in found] == [
+        "name: is required",
+        "traffic: is required",
+        f"services: services {later.MESSAGE}",
+    ]
+
+
 def test_strategies_that_inherit_from_each_other():
     found = problems(GOOD, "strategies.a={canary: {from: b}}", "strategies.b={canary: {from: a}}")
     assert all("would inherit from itself" in line for line in found)
