@@ -103,9 +103,10 @@ class World:
 
     def look(self, wake: float | None) -> Observation | None:
         """Go on until something may have changed, at the latest at the tick after `wake`; None at the horizon."""
-        limit = self.horizon if wake is None else min(on_grid(wake, self.tick), self.horizon)
+        following = (self.clock.now // self.tick + 1) * self.tick
+        limit = self.horizon if wake is None else min(max(on_grid(wake, self.tick), following), self.horizon)
         if self.every_tick:
-            limit = min(limit, (self.clock.now // self.tick + 1) * self.tick)
+            limit = min(limit, following)
         self.clock.at(limit, Order.TICK, _nothing)
         while True:
             upcoming = self.clock.upcoming()
@@ -274,7 +275,9 @@ class World:
 
     def _start(self, pools: tuple[tuple[str, int], ...], route: Route, version: str) -> None:
         for name, replicas in pools:
-            deployment = Deployment(version, replicas, min_ready=self._min_ready(version))
+            # no deadline: nobody waits for a rollout that has not begun
+            min_ready = self._min_ready(version)
+            deployment = Deployment(version, replicas, min_ready=min_ready, progress_deadline=None)
             controller = self._add_pool(name, deployment)
             pods = [self._new_pod(name, version) for _ in range(replicas)]
             controller.start(pods)
