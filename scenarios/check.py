@@ -107,12 +107,27 @@ def _strategy(scenario: Scenario, name: str, plan: Plan) -> Iterator[Advice]:
         horizon = write_duration(scenario.clock.horizon)
         text = f"its own waits take {write_duration(waits)}, the horizon is {horizon}: it cannot settle"
         yield Advice(Level.WARNING, path, text)
+    yield from _patience(scenario, path, plan)
     yield from _room(scenario, path, plan)
     yield from _capacity(scenario, path, plan)
     yield from _guards(scenario, path, plan)
     strategy = scenario.strategies[name].strategy
     for note in strategy.notes(scenario.service, scenario.routers[strategy.via]):
         yield Advice(Level.NOTE, path, note)
+
+
+def _patience(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
+    for timed in (timed for stage in plan.stages for timed in stage.enter):
+        if not isinstance(timed.action, SetVersion):
+            continue
+        min_ready, deadline = scenario.min_ready(timed.action), timed.action.progress_deadline
+        if min_ready >= deadline:
+            text = (
+                f"pods become available {write_duration(min_ready)} after they are ready, and Kubernetes wants "
+                f"a progress deadline longer than that: {write_duration(deadline)} is taken as a second more"
+            )
+            yield Advice(Level.WARNING, path, text)
+            return
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +189,7 @@ def _capacity(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
     if load < 1 <= load * n / max(worst.serving, 0.001):
         text = (
             f"in {worst.stage.name}, {worst.serving:.3g} pods' worth of capacity would have to work at "
-            f"{load * n / worst.serving:.0%}: expect a queue and failures"
+            f"{load * n / max(worst.serving, 0.001):.0%}: expect a queue and failures"
         )
         yield Advice(Level.WARNING, path, text)
 

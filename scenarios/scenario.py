@@ -10,7 +10,6 @@ from scenarios.errors import Misplaced, harmless, shown
 from scenarios.plan import CANDIDATE, STABLE, Plan, SetRoute, SetVersion
 from scenarios.route import Unrealisable, lower
 from scenarios.strategy import Written
-from scenarios.units import write_duration
 from scenarios.world import (
     FORMAT,
     MAX_REQUESTS,
@@ -116,23 +115,16 @@ class Scenario(Model):
         plan = chosen.plan(self.service, router)
         for stage in plan.every_stage():
             for timed in stage.enter:
-                match timed.action:
-                    case SetRoute(_, route):
-                        lower(route, router)
-                    case SetVersion() as action:
-                        self._has_time(action)
+                if isinstance(timed.action, SetRoute):
+                    lower(timed.action.route, router)
         return plan
 
-    def _has_time(self, action: SetVersion) -> None:
-        """Kubernetes refuses a Deployment whose pods could not become available before its deadline."""
+    def min_ready(self, action: SetVersion) -> float:
+        """The longest that a pod of this action must have been ready before it counts as available."""
+        if action.min_ready is not None:
+            return action.min_ready
         versions = (self.versions.stable,) if action.version == STABLE else tuple(self.variants.values())
-        declared = max(self.pods(version).min_ready for version in versions)
-        min_ready = declared if action.min_ready is None else action.min_ready
-        if min_ready >= action.progress_deadline:
-            raise Unrealisable(
-                f"pods count as available {write_duration(min_ready)} after they are ready (min_ready); "
-                f"the progress deadline of {write_duration(action.progress_deadline)} must be longer"
-            )
+        return max(self.pods(version).min_ready for version in versions)
 
     def unrealisable(self) -> dict[str, str]:
         """Why, by strategy, for those that this world cannot do."""

@@ -159,12 +159,13 @@ class World:
         self.notice()
 
     def _set_version(self, action: SetVersion) -> None:
-        min_ready = self._min_ready(action.version) if action.min_ready is None else action.min_ready
+        min_ready = self._min_ready(action.version) if action.min_ready is None else float(action.min_ready)
         self._pool(action.pool).change(
             version=action.version,
             strategy=action.update,
-            min_ready=float(min_ready),
-            progress_deadline=float(action.progress_deadline),
+            min_ready=min_ready,
+            # Kubernetes refuses a deadline that pods could not meet; `check` says so
+            progress_deadline=max(float(action.progress_deadline), min_ready + 1),
         )
 
     def _set_route(self, route: Route) -> None:
