@@ -123,8 +123,8 @@ def _patience(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
         min_ready, deadline = scenario.min_ready(timed.action), timed.action.progress_deadline
         if min_ready >= deadline:
             text = (
-                f"pods become available {write_duration(min_ready)} after they are ready, and Kubernetes wants "
-                f"a progress deadline longer than that: {write_duration(deadline)} is taken as a second more"
+                f"pods become available {write_duration(min_ready)} after they are ready; Kubernetes wants a "
+                f"progress deadline longer than that, so {write_duration(deadline)} is taken as a second more"
             )
             yield Advice(Level.WARNING, path, text)
             return
