@@ -165,6 +165,7 @@ def read_deployment(look: Look) -> Deployment:
     }
     container = _container(look)
     surge, unavailable, recreate = _strategy(look)
+    min_ready, deadline = _times(look)
     return Deployment(
         name=str(name.value) if name else "unnamed",
         namespace=str(namespace.value) if namespace else "",
@@ -175,8 +176,8 @@ def read_deployment(look: Look) -> Deployment:
         recreate=recreate,
         max_surge=surge,
         max_unavailable=unavailable,
-        min_ready=look.whole(("spec", "minReadySeconds"), 0, WEEK),
-        progress_deadline=look.whole(("spec", "progressDeadlineSeconds"), 600, WEEK, zero=False),
+        min_ready=min_ready,
+        progress_deadline=deadline,
         grace=look.whole(("spec", "template", "spec", "terminationGracePeriodSeconds"), 30, WEEK),
         readiness=_readiness(look, (*container, "readinessProbe")),
         pre_stop=_pre_stop(look, (*container, "lifecycle", "preStop")),
@@ -200,6 +201,18 @@ def _container(look: Look) -> tuple[Segment, ...]:
         if wanted and isinstance(node, Scalar) and node.value == wanted:
             return (*_POD, "containers", index)
     return (*_POD, "containers", 0)
+
+
+def _times(look: Look) -> tuple[Fact, Fact]:
+    """minReadySeconds and progressDeadlineSeconds; Kubernetes wants the second to be longer."""
+    min_ready = look.whole(("spec", "minReadySeconds"), 0, WEEK)
+    deadline = look.whole(("spec", "progressDeadlineSeconds"), 600, WEEK, zero=False)
+    node = look.at("spec", "minReadySeconds")
+    if node is not None and int(min_ready.value) >= int(deadline.value):
+        look.problem(
+            ("spec", "minReadySeconds"), node, f"progressDeadlineSeconds ({deadline.value}) must be longer"
+        )
+    return min_ready, deadline
 
 
 def _strategy(look: Look) -> tuple[Fact, Fact, Fact | None]:

@@ -99,7 +99,7 @@ class _Found:
                 self._service(look, label)
             else:
                 self.others.append(label)
-        self.problems += look.problems
+        self.problems += sorted(look.problems, key=lambda problem: problem.line or 0)
         if len(self.deployments) + len(self.services) + len(self.others) > MAX_OBJECTS:
             raise ScenarioError(
                 [Problem("", node.mark.line, f"more than {MAX_OBJECTS} objects", origin=node.mark.origin)]

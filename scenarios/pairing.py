@@ -50,10 +50,8 @@ def choose(
     rest = [str(d) for d in deployments if d not in used]
     rest += [s.name for s in services if s not in serving]
     keys = [f"{d}: {', '.join(d.left_alone)}" for d in used if d.left_alone]
-    if len(deployments) > len(used):
-        why = (
-            f"{why} Of {len(deployments)} Deployments these have the most replicas." if name is None else why
-        )
+    if len(wanted) > len(used):
+        why = f"Of {len(deployments)} Deployments, {first} has the most replicas. {why}"
     return Imported(stable, candidate, why, tuple(harmless(text) for text in (*rest, *others, *keys)))
 
 
@@ -76,7 +74,7 @@ def _roles(
 ) -> tuple[Deployment, Deployment | None, str]:
     """Stable, candidate, and why."""
     if not partners:
-        return first, None, "There is one Deployment; its candidate is like it until you say otherwise."
+        return first, None, f"The candidate is like {first} until you say otherwise."
     other = next((d for d in partners if _word(d)), max(partners, key=lambda d: int(d.replicas.value)))
     pair = (first, other)
     chosen = [d for d in pair if any(s.selects(d) and not s.selects(_second(pair, d)) for s in services)]

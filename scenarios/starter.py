@@ -71,13 +71,22 @@ def quoted(value: int | str) -> str:
     return value if plain and resolve(value) == (value, None) else json.dumps(value, ensure_ascii=False)
 
 
+_REMARKS = {
+    "HorizontalPodAutoscaler": " (it may change the replicas while a release is on its way)",
+    "ScaledObject": " (it may change the replicas while a release is on its way)",
+    "PodDisruptionBudget": " (a Deployment's own updates do not heed it)",
+    "Rollout": " (Argo Rollouts; only Deployments are read)",
+}
+
+
 def _head(imported: Imported) -> Iterator[str]:
     stable = imported.stable
     yield f"# Made from {harmless(stable.where)}. {harmless(imported.why)}"
     yield "# What a manifest states says so; all else is a guess, marked default, with where to look."
     rest = imported.left_alone
     for name in rest[:40]:
-        yield f"# left alone: {harmless(name)}"
+        remark = _REMARKS.get(name.partition("/")[0], "")
+        yield f"# left alone: {harmless(name)}{remark}"
     if len(rest) > 40:
         yield f"# left alone: {len(rest) - 40} more"
     yield f"format: {FORMAT}"

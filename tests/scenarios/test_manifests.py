@@ -99,7 +99,10 @@ def test_what_helm_prints():
     keys = next(text for text in found.left_alone if text.startswith("Deployment/shop-web: "))
     for key in ("revisionHistoryLimit", "affinity", "livenessProbe", "resources", "container istio-proxy"):
         assert key in keys
-    assert "# left alone: Ingress/shop-web\n" in to_yaml(found)
+    text = to_yaml(found)
+    assert "# left alone: Ingress/shop-web\n" in text
+    assert "# left alone: HorizontalPodAutoscaler/shop-web (it may change the replicas" in text
+    assert "Of 2 Deployments, Deployment/shop-web has the most replicas." in text
 
 
 def test_json_and_lists_and_yaml_say_the_same():
@@ -175,7 +178,7 @@ def test_slow_pods_get_patience_and_a_long_horizon():
 
 
 def test_the_largest_deployment_loads():
-    loaded = scenario(deployment(spec="  replicas: 10000\n  minReadySeconds: 604800"))
+    loaded = scenario(deployment(spec="  replicas: 10000\n  minReadySeconds: 599"))
     assert loaded.service.replicas == 10_000
 
 
@@ -305,6 +308,10 @@ def test_the_deployment_that_is_named():
         (
             deployment(spec="  replicas: 0"),
             "0.yaml:6: Deployment/web: 0 replicas: nothing runs that could be replaced",
+        ),
+        (
+            deployment(spec="  minReadySeconds: 600"),
+            "0.yaml:6: spec.minReadySeconds: progressDeadlineSeconds (600) must be longer; got 600",
         ),
         (
             deployment(spec="  strategy: {type: BlueGreen}"),
