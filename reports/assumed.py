@@ -1,6 +1,6 @@
 """What a comparison rests on, in words: the world that was assumed, the guards, the objective, the seeds."""
 
-from reports.findings import Document, objective
+from reports.findings import COLUMNS, UNSURE, Document, cell, objective
 from reports.words import listed, plain
 from scenarios.scenario import Scenario
 from scenarios.units import write_duration, write_rate, write_share
@@ -64,8 +64,10 @@ def _measured(document: Document) -> str:
     seeds = list(document["seeds"])
     run = seeds == list(range(seeds[0], seeds[0] + len(seeds))) and len(seeds) > 2
     which = f"{seeds[0]} to {seeds[-1]}" if run else listed([str(seed) for seed in seeds])
+    cells = [cell(row["figures"], column.keys) for row in document["rows"] for column in COLUMNS]
+    unsure = f", {UNSURE} needs more seeds" if any(c.written.half == UNSURE for c in cells) else ""
     many = f"{len(seeds):,} seeds ({which})" if len(seeds) > 1 else f"1 seed ({which})"
     return (
         f"{write_duration(float(document['horizon']))} from the trigger, {many}; "
-        f"± is half of the 95 % interval of the mean, ≈ best is not told apart from the best"
+        f"± is half of the 95 % interval of the mean, ≈ best is not told apart from the best{unsure}"
     )

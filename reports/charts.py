@@ -159,7 +159,7 @@ def _timeline(lines: Sequence[_Line], candidate: str, clock: Clock) -> Figure:
     )  # fmt: skip
     figure.text(
         0.018, 1 - 0.50 / height, f"One run of each strategy, seed {trial.seed}: same requests, same luck.   "
-        "✕ a guard failed   ◆ decided   ■ settled", fontsize=8.5, color=FAINT, va="top",
+        "✕ a guard failed or a deadline passed   ◆ decided   ■ settled", fontsize=8.5, color=FAINT, va="top",
     )  # fmt: skip
 
     times, written = clock.ticks()
@@ -260,7 +260,7 @@ def _capacity(axes: Axes, lines: Sequence[_Line], clock: Clock) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     for at, (line, (t, y)) in enumerate(zip(lines, shown, strict=True)):
         _draw(axes, clock, t, y, line, at, steps=True)
-    _words(axes, lines, [f"{np.nanmin(y[t >= 0]):.3g} at worst" for t, y in shown])
+    _words(axes, lines, [f"{_pods(float(np.nanmin(y[t >= 0])))} at worst" for t, y in shown])
 
 
 def _reach_candidate(axes: Axes, lines: Sequence[_Line], clock: Clock) -> None:
@@ -307,6 +307,10 @@ def _latencies(axes: Axes, lines: Sequence[_Line], clock: Clock) -> None:
         after = most[(t >= 0) & np.isfinite(most)]
         words.append(f"{_latency(float(after.max()))} at worst" if after.size else "no answers")
     _words(axes, lines, words)
+
+
+def _pods(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _percent(value: float) -> str:
@@ -474,6 +478,7 @@ class _Scale(NamedTuple):
 
     top: float
     bend: float
+    known: bool
 
     @classmethod
     def of(cls, cells: Sequence[Cell]) -> "_Scale":
@@ -481,7 +486,7 @@ class _Scale(NamedTuple):
         values = sorted(abs(cell.value) for cell in cells if cell.value)
         top = max((abs(_reach(cell)[1]) for cell in cells if cell.value is not None), default=0.0) or 1.0
         squeezed = len(values) > 2 and values[-1] > 40 * values[len(values) // 2 - 1] and values[-1] > 100
-        return cls(top, max(values[0], 1.0) if squeezed else 0.0)
+        return cls(top, max(values[0], 1.0) if squeezed else 0.0, bool(values))
 
     def at(self, value: float) -> float:
         if not self.bend:
@@ -491,7 +496,7 @@ class _Scale(NamedTuple):
     def ticks(self, factor: float) -> list[float]:
         """Round values, in units of `factor`."""
         if self.bend:
-            return [0.0, *(10.0**e for e in range(1, 9) if self.bend < 10.0**e <= self.top)]
+            return [0.0, *(10.0**e for e in range(9) if self.bend / 2 < 10.0**e <= self.top)]
         return [
             t * factor
             for t in MaxNLocator(4).tick_values(0, self.top / factor)

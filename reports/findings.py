@@ -26,6 +26,7 @@ from scenarios.world import Slo
 Document = Mapping[str, Any]
 Figures = Mapping[str, Mapping[str, Any]]
 RIGHT = {True: "rolled_back", False: "promoted"}  # by whether the candidate is bad
+UNSURE = "± ?"  # in place of a half-width, where the seeds are too few for one
 WRONG = {True: "promoted", False: "rolled_back"}
 VERDICTS = {
     "promoted": "promoted",
@@ -44,7 +45,7 @@ class Column:
     meaning: str
     better: Literal["less", "more"] = "less"
     only_if_right: bool = False
-    """Best only among strategies that end as they should: promoting a bad one quickly is no feat."""
+    """Best only among strategies that mostly end as they should: promoting a bad one quickly is no feat."""
 
 
 USERS = Column(
@@ -73,16 +74,19 @@ DETECT = Column(
     ("time_to_detect",),
     "time to detect",
     "From the first sign of the fault to the decision to roll back.",
+    only_if_right=True,
 )
 ROLLBACK = Column(
     ("rollback_time",),
     "roll back",
     "From the decision to roll back until 99 % of the requests that still came to the candidate had come.",
+    only_if_right=True,
 )
 RECOVERY = Column(
     ("recovery_time",),
     "recover",
     "From the decision until capacity and failures were for 30 s what they had been before the release.",
+    only_if_right=True,
 )
 DURATION = Column(
     ("release_duration",),
@@ -95,6 +99,7 @@ COST = Column(
     "extra pods, pod-s",
     "Pods that existed beyond the desired number, over time, starting and stopping ones included: "
     "one more pod for 60 s is 60 pod-seconds.",
+    only_if_right=True,
 )
 COLUMNS = (REQUESTS, USERS, LOSS, WORST, DETECT, ROLLBACK, RECOVERY, DURATION, COST)
 
@@ -240,7 +245,7 @@ def shown(figure: Mapping[str, Any]) -> Cell:
     reached = figure.get("reached")
     reached = 1.0 if reached is None or not never else reached
     sign = "≥ " if never else ""
-    return Cell(figure, mean, Written(sign + written.value, written.half or "± ?"), "", reached)
+    return Cell(figure, mean, Written(sign + written.value, written.half or UNSURE), "", reached)
 
 
 class Differences:
@@ -275,7 +280,7 @@ def _marks(
 ) -> Sequence[Mark]:
     """The marks of one column, by row; none at all where nothing is told apart."""
     sign = 1 if column.better == "less" else -1
-    values = [row.cells[at].value for row in found]
+    values, whys = [row.cells[at].value for row in found], [row.cells[at].why for row in found]
     able = [
         i
         for i, (row, value) in enumerate(zip(found, values, strict=True))
@@ -290,7 +295,8 @@ def _marks(
         tied = True if same else differences.tied(found[i].strategy, found[best].strategy, column.keys)
         unknown = unknown or tied is None
         marks[i] = Mark.BEST if same else Mark.WORSE if tied is False else Mark.TIED
-    told_apart = Mark.WORSE in marks or (len(able) < len(found) and not unknown)
+    out = [i for i, value in enumerate(values) if i not in able and (value is not None or whys[i] == NEVER)]
+    told_apart = Mark.WORSE in marks or (out and not unknown)
     return marks if told_apart else [Mark.NONE] * len(found)
 
 
@@ -344,7 +350,10 @@ def _conclude_good(block: Block, differences: Differences) -> list[str]:
 
 def _endings(found: Sequence[Row], verdict: str, seeds: int, many: str, one: str) -> str:
     """`canary (in 3 of 32 seeds) and rolling (in every seed) promote`."""
-    names = [f"{row.strategy} ({of_seeds(row.ending(verdict), seeds)})" for row in found]
+    by: dict[str, list[str]] = {}
+    for row in found:
+        by.setdefault(of_seeds(row.ending(verdict), seeds), []).append(row.strategy)
+    names = [f"{listed(strategies)} ({often})" for often, strategies in by.items()]
     return f"{listed(names)} {one if len(found) == 1 else many}"
 
 
@@ -404,9 +413,8 @@ def _unsure(block: Block) -> list[str]:
     if block.seeds < 2:
         return ["One seed cannot tell a difference from chance: run more."]
     cells = [cell for row in block.rows for cell in row.cells]
-    if any(cell.why == TOO_FEW for cell in cells):
-        return ["Some figures need more traffic or more seeds."]
-    return ["± ? needs more seeds."] if any(cell.written.half == "± ?" for cell in cells) else []
+    few = any(cell.why == TOO_FEW for cell in cells)
+    return ["Some figures need more traffic or more seeds."] if few else []
 
 
 def ranked(found: Sequence[Row], column: Column) -> tuple[Row | None, list[Row], list[Row]]:

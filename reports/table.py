@@ -108,7 +108,7 @@ def _table(block: Block, columns: Sequence[Column], verdicts: bool) -> Table:
     for row in block.rows:
         ends = [_endings(row, block.seeds)] if verdicts else []
         grid.add_row(
-            Text("\n".join(broken(row.strategy, 16)), style="bold"),
+            Text("\n".join(broken(row.strategy, 13)), style="bold"),
             *ends,
             *(_cell(row.cell(column)) for column in columns),
         )

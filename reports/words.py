@@ -69,7 +69,7 @@ def _width(text: str) -> int:
 def quantity(value: float, unit: str, half: float | None = None) -> Written:
     """A value with its half-width, to the digits that the half-width supports: 1,234 ± 56, 12.3 s ± 0.4."""
     factor, suffix = _scale(max(abs(value), half or 0.0), unit)
-    scaled = value / factor
+    scaled = value / factor if abs(value / factor) >= 0.005 or half is None else 0.0
     spread = None if half is None else half / factor if half / factor > 0.0051 else 0.0
     most = 1 if suffix in (" min", " h") else 2
     digits = _digits(scaled, spread, most, full=100.0 if unit == "share" else None)
