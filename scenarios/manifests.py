@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from scenarios.deployments import Deployment, Look, read_deployment, template, where
+from scenarios.deployments import Deployment, read_deployment
 from scenarios.document import Items, Mapping, Node, Scalar, compose
 from scenarios.errors import Problem, ScenarioError, harmless
 from scenarios.imported import Imported
+from scenarios.look import Look, template, where
 from scenarios.pairing import ServiceSelector, choose
 from scenarios.starter import starter, to_yaml
 

@@ -5,9 +5,10 @@ import math
 import re
 from collections.abc import Iterator
 
-from scenarios.deployments import Deployment, Fact
+from scenarios.deployments import Deployment
 from scenarios.errors import harmless
 from scenarios.imported import Imported
+from scenarios.look import Fact
 from scenarios.scalars import resolve
 from scenarios.world import FORMAT
 
