@@ -1,4 +1,4 @@
-"""Looks into a manifest: values by path, bounded, every problem noted with its line; templates are refused."""
+"""Looks into a manifest: values by path, bounded, each problem noted with its line; templates are refused."""
 
 import re
 from collections.abc import Iterable
