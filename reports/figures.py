@@ -185,7 +185,7 @@ def _exposure(trial: Facts) -> Figures:
             ("exposure_requests", "exposure_users", "harmful_requests", "harmful_users"), NOT_APPLICABLE
         )
     until = trial.horizon if trial.decided is None else trial.decided
-    requests = Value(float(trial.reaching_candidate[: math.ceil(until * 10)].sum()))
+    requests = Value(float(trial.reaching_candidate[: _tenths(until)].sum()))
     users = Value(float(_met_before(trial, until)))
     if trial.arms is None:
         harmful: tuple[Figure, Figure] = (NOT_OBSERVABLE, NOT_OBSERVABLE)
@@ -199,12 +199,17 @@ def _exposure(trial: Facts) -> Figures:
     }
 
 
+def _tenths(seconds: float) -> int:
+    """Tenths of a second that begin before; 1.1 s are eleven, whatever 1.1 · 10 is in binary."""
+    return math.ceil(seconds * 10 - 1e-6)
+
+
 def _met_before(trial: Facts, until: float) -> int:
     """Users who had reached the candidate by then. Within a second they come as that second's requests do."""
     tally, whole = trial.record.truth.tally, math.floor(until)
     met = tally.new_met[-tally.grid.start : trial.horizon - tally.grid.start, CANDIDATE]
     begun = trial.reaching_candidate[whole * 10 : whole * 10 + 10]
-    before = begun[: math.ceil((until - whole) * 10)].sum() / max(1, begun.sum())
+    before = begun[: _tenths(until - whole)].sum() / max(1, begun.sum())
     return int(met[:whole].sum()) + round(float(met[whole : whole + 1].sum() * before))
 
 
