@@ -95,8 +95,8 @@ def _as_finished(waiting: Waiting[Measured]) -> Iterator[tuple[int, Results[Meas
 
 
 def _compile(work: Work[Measured], seed: int) -> None:
-    """Load the kernel before processes are forked, so that it is compiled or read once."""
-    simulate(Trial(work.scenario, ARM, None, seed))
+    """Load the whole kernel before processes are forked, so that it is compiled or read once."""
+    simulate(Trial(work.scenario, (*work.strategies, ARM)[0], work.candidates[0], seed))
 
 
 _work: Work[Any]
