@@ -142,7 +142,10 @@ def _format(root: Mapping) -> list[Problem]:
     message, got = f"expected {FORMAT}", shown(value) if isinstance(node, Scalar) else None
     name, _, number = value.partition("/") if isinstance(value, str) else ("", "", "")
     if name == FORMAT.partition("/")[0] and number.isdecimal() and int(number[:9]) > 1:
-        message, got = f"written for a newer version ({harmless(str(value))}); this one reads {FORMAT}", None
+        message = f"written for a newer version ({harmless(str(value))[:40]}); this one reads {FORMAT}"
+        raise ScenarioError(
+            [Problem("format", mark.line, message, None, mark.origin)]
+        )  # the rest says nothing
     return [Problem("format", mark.line, message, got, mark.origin)]
 
 

@@ -406,6 +406,10 @@ def test_what_is_missing_is_said_beside_what_cannot_be_done_yet():
     ]
 
 
+def test_a_newer_format_is_not_judged_by_the_rules_of_this_one():
+    assert len(problems("format: rolloutlab/2\nwaves: 3\n")) == 1
+
+
 def test_strategies_that_inherit_from_each_other():
     found = problems(GOOD, "strategies.a={canary: {from: b}}", "strategies.b={canary: {from: a}}")
     assert all("would inherit from itself" in line for line in found)
