@@ -1,6 +1,7 @@
 """What a comparison rests on, in words: the world that was assumed, the guards, the objective, the seeds."""
 
-from reports.findings import COLUMNS, UNSURE, Document, cell, objective
+from reports.columns import COLUMNS
+from reports.findings import UNSURE, Document, cell, objective
 from reports.words import listed, plain
 from scenarios.scenario import Scenario
 from scenarios.units import write_duration, write_rate, write_share

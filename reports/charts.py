@@ -24,21 +24,9 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from reports.axis import Array, Clock, end_of, running, thin
+from reports.columns import COST, DURATION, USERS, Column
 from reports.files import put
-from reports.findings import (
-    COST,
-    DURATION,
-    USERS,
-    VERDICTS,
-    Cell,
-    Column,
-    Document,
-    Mark,
-    Row,
-    is_bad,
-    ranked,
-    rows,
-)
+from reports.findings import VERDICTS, Cell, Document, Mark, Row, is_bad, ranked, rows
 from reports.series import Series, series
 from reports.words import listed, plain, quantity, shortened
 from scenarios.record import Record, Trial

@@ -16,8 +16,9 @@ from markupsafe import Markup
 
 from reports import charts
 from reports.assumed import assumptions
+from reports.columns import COLUMNS
 from reports.files import put
-from reports.findings import COLUMNS, Block, Document, Mark, blocks, shown
+from reports.findings import Block, Document, Mark, blocks, shown
 from reports.words import Written, plain, quantity, share
 from scenarios.record import Record
 from scenarios.scenario import Scenario

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.assumed import assumptions
-from reports.findings import (
+from reports.columns import (
     COLUMNS,
     COST,
     DETECT,
@@ -24,16 +24,10 @@ from reports.findings import (
     REQUESTS,
     ROLLBACK,
     USERS,
-    VERDICTS,
     WORST,
-    Block,
-    Cell,
     Column,
-    Document,
-    Mark,
-    Row,
-    blocks,
 )
+from reports.findings import VERDICTS, Block, Cell, Document, Mark, Row, blocks
 from reports.words import broken, plain
 from scenarios.scenario import Scenario
 
