@@ -2,7 +2,7 @@
 
 from scenarios.decode import (
     Json,
-    RecordError,
+    RecordError as RecordError,  # who reads or writes records imports it from here
     at,
     each,
     flag,
