@@ -1,16 +1,18 @@
 """How fast requests are simulated: our engine against SimPy alone, in one run, per second of CPU.
 
-Three worlds of 20 pods with 4 slots each, Poisson arrivals at 70 % of capacity, lognormal service (50 ms, cv 1):
+Three worlds of 20 pods with 4 slots each, Poisson arrivals at 70 % of capacity, lognormal service (50 ms,
+cv 1):
 
     W1  a random pod; no limit on the queue, no timeout
     W2  the pod with least outstanding, a queue of at most 50, clients give up after 1 s
     W3  W2 with a pod replaced every 5 s
 
-Three engines: *plain* SimPy, a process per request and a Resource per pod, as most people would write it; SimPy with
-*callbacks*, one event per departure, as fast as we could make it; and *hybrid*, this project's: a SimPy control plane
-with a tick every second that reads a p99, over the compiled kernel, with everything on (outcomes booked when they
-happen, kills possible, a million users, a weighted route over two backends). The other two only note start, end and
-status of each request. Each figure is the median of interleaved runs; the other two must agree with each other.
+Three engines: *plain* SimPy, a process per request and a Resource per pod, as most people would write it;
+SimPy with *callbacks*, one event per departure, as fast as we could make it; and *hybrid*, this project's:
+a SimPy control plane with a tick every second that reads a p99, over the compiled kernel, with everything
+on (outcomes booked when they happen, kills possible, a million users, a weighted route over two backends).
+The other two only note start, end and status of each request. Each figure is the median of interleaved
+runs; the other two must agree with each other.
 
     python benchmarks/engine.py [--json] [--profile] [--runs N]
 """
@@ -46,7 +48,9 @@ ERRORS = (0.001, 0.010)
 USERS = 1_000_000
 SECONDS, TRIALS = 600, 4  # of the hybrid's worlds: 672,000 requests each
 PLAIN_REQUESTS, CALLBACK_REQUESTS = 50_000, 150_000
-Output = tuple[np.ndarray, np.ndarray, np.ndarray]  # start, end, status (0 OK, 1 error, 2 timeout, 3 rejected)
+Output = tuple[
+    np.ndarray, np.ndarray, np.ndarray
+]  # start, end, status (0 OK, 1 error, 2 timeout, 3 rejected)
 
 
 class Inputs:
@@ -247,12 +251,14 @@ class Hybrid:
     """A control plane in SimPy over `Requests`."""
 
     def __init__(
-        self, least: bool, change: float | None, seed: int = 1, users: int = USERS, backends: int = 2, trace: bool = False
+        self, least: bool, change: float | None, seed: int = 1, users: int = USERS, backends: int = 2,
+        trace: bool = False,
     ) -> None:  # fmt: skip
         timeout, queue = (TIMEOUT, QUEUE) if least else (60.0, 1 << 40)
         self.requests = Requests(
-            seed, RATE, users, "even", Grid.of(0, SECONDS, timeout), SLOTS, queue, timeout, (SERVICE, SERVICE),
-            balance="least_outstanding" if least else "random", backends=backends, trace=trace,
+            seed, RATE, users, "even", Grid.of(0, SECONDS, timeout), SLOTS, queue, timeout,
+            (SERVICE, SERVICE), balance="least_outstanding" if least else "random",
+            backends=backends, trace=trace,
         )  # fmt: skip
         self.change, self.backends = change, backends
         self.pods = [self._pod(k, 0 if k < PODS - CANDIDATES else 1) for k in range(PODS)]
@@ -339,8 +345,14 @@ def check() -> None:
 
 def measure(runs: int) -> dict[str, dict[str, float]]:
     short, long = Inputs(PLAIN_REQUESTS), Inputs(CALLBACK_REQUESTS)
-    worlds: dict[str, tuple[bool, float | None]] = {"W1": (False, None), "W2": (True, None), "W3": (True, CHANGE)}
-    rates: dict[str, dict[str, list[float]]] = {w: {"plain": [], "callbacks": [], "hybrid": []} for w in worlds}
+    worlds: dict[str, tuple[bool, float | None]] = {
+        "W1": (False, None),
+        "W2": (True, None),
+        "W3": (True, CHANGE),
+    }
+    rates: dict[str, dict[str, list[float]]] = {
+        w: {"plain": [], "callbacks": [], "hybrid": []} for w in worlds
+    }
     for least in (False, True):
         Hybrid(least, None).run()  # compile
     requests = {name: hybrid(*world) for name, world in worlds.items()}
@@ -387,7 +399,9 @@ def profile() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON, nothing else")
     parser.add_argument("--profile", action="store_true", help="print where our engine's time goes instead")
     parser.add_argument("--runs", type=int, default=3, help="interleaved runs of which the median is taken")

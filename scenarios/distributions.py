@@ -1,6 +1,7 @@
 """How long things take: distributions as frozen values, with exact means and quantiles. Never draws anything.
 
-A distribution here is only a quantile function with a mean; `scenarios.draws` turns it into a table and a draw.
+A distribution here is only a quantile function with a mean; `scenarios.draws` turns it into a table and a
+draw.
 """
 
 from __future__ import annotations

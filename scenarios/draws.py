@@ -1,8 +1,8 @@
 """Chance as a function: the draw of (seed, purpose, key), never "the next number". Pure; keeps no state.
 
-A stream belongs to one purpose of one seed. Its word number `index` is a 64-bit mix of key + index · step, so any
-word can be had in any order, and one more draw for one purpose moves nothing else. The compiled kernel of `sim`
-computes the same words bit for bit; `tests/scenarios/test_draws.py` compares the two.
+A stream belongs to one purpose of one seed. Its word number `index` is a 64-bit mix of key + index · step,
+so any word can be had in any order, and one more draw for one purpose moves nothing else. The compiled
+kernel of `sim` computes the same words bit for bit; `tests/scenarios/test_draws.py` compares the two.
 
 One word may serve several choices of a request by disjoint bits; these *fields* are named below.
 """
@@ -124,9 +124,9 @@ def u(seed: int, purpose: int, *keys: int) -> float:
 def table(distribution: Distribution) -> Floats:
     """The inverse distribution function at 2 · 4097 nodes, read-only.
 
-    The first 4097 nodes divide [0, 1) evenly; the last of those cells is divided evenly again by the other 4097
-    (one linear cell for the whole upper tail would inflate the standard deviation by 4 %). Linear in between, and
-    scaled so that its exact mean is the distribution's.
+    The first 4097 nodes divide [0, 1) evenly; the last of those cells is divided evenly again by the other
+    4097 (one linear cell for the whole upper tail would inflate the standard deviation by 4 %). Linear in
+    between, and scaled so that its exact mean is the distribution's.
     """
     shares = np.arange(CELLS + 1) / CELLS
     tail = (CELLS - 1 + shares) / CELLS
@@ -166,7 +166,9 @@ def draw(distribution: Distribution, share: float) -> float:
     if cell == CELLS - 1:
         x = (x - cell) * CELLS
         cell = int(x)
-        return float(nodes[CELLS + 1 + cell] + (x - cell) * (nodes[CELLS + 2 + cell] - nodes[CELLS + 1 + cell]))
+        return float(
+            nodes[CELLS + 1 + cell] + (x - cell) * (nodes[CELLS + 2 + cell] - nodes[CELLS + 1 + cell])
+        )
     return float(nodes[cell] + (x - cell) * (nodes[cell + 1] - nodes[cell]))
 
 

@@ -43,9 +43,9 @@ class Status(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The seconds that are counted: from `start` ≤ 0 to `horizon`, and `tail` more in which the last ones end.
+    """The seconds that are counted: from `start` ≤ 0 to `horizon`, and `tail` more for the last ones to end.
 
-    Latency histograms have bins of `step` seconds. All are whole seconds, so that bins divide ticks and scrapes.
+    Latency histograms have bins of `step` seconds. All are whole seconds, so bins divide ticks and scrapes.
     """
 
     start: int
@@ -83,15 +83,15 @@ class Grid:
 class Tally:
     """The counts of one trial over `grid`. All arrays are integers; rows are seconds from `grid.start`.
 
-    counts      int64[seconds, 3, 7]            outcomes, by the second they happened, version reached and `Status`
-    arrivals    int32[deciseconds, 3]           requests, by when they were due and the version they reached
-    latency     uint32[bins, 2, BUCKETS]        due to end, of OK, ERROR and TIMEOUT (for as long as its client waited);
-                                                a TIMEOUT that reached NOBODY is in `counts` only
-    new_active  int64[seconds]                  users by their first request, by its due time
-    new_harmed  int64[seconds]                  users by their first outcome other than OK, by when it happened
-    new_met     int64[seconds, 2]               users by the first time they reached a version, by due time
-    flips       int64[seconds]                  requests that reached another version than their user's last one did
-    users       uint32[users]                   low 8 bits: flags; high 24 bits: number of requests
+    counts      int64[seconds, 3, 7]      outcomes, by the second they happened, version reached and `Status`
+    arrivals    int32[deciseconds, 3]     requests, by when they were due and the version they reached
+    latency     uint32[bins, 2, BUCKETS]  due to end, of OK, ERROR and TIMEOUT (as long as its client waited);
+                                          a TIMEOUT that reached NOBODY is in `counts` only
+    new_active  int64[seconds]            users by their first request, by its due time
+    new_harmed  int64[seconds]            users by their first outcome other than OK, by when it happened
+    new_met     int64[seconds, 2]         users by the first time they reached a version, by due time
+    flips       int64[seconds]            requests that reached another version than their user's last one
+    users       uint32[users]             low 8 bits: flags; high 24 bits: number of requests
 
     What counts users covers requests due at t ≥ 0 only: the settling time is not part of the release.
     """
@@ -131,7 +131,9 @@ class Tally:
         first, last = start - grid.start, end - grid.start
         whole = last % grid.step == 0 or end == grid.end
         if first % grid.step or not whole or not 0 <= first <= last <= grid.seconds:
-            raise ValueError(f"[{start}, {end}) is not made of bins of {grid.step} s from {grid.start} to {grid.end}")
+            raise ValueError(
+                f"[{start}, {end}) is not made of bins of {grid.step} s from {grid.start} to {grid.end}"
+            )
         return first // grid.step, -(-last // grid.step)
 
     def latencies(self, start: int, end: int, versions: Sequence[int] = (STABLE, CANDIDATE)) -> Ints:
@@ -143,7 +145,7 @@ class Tally:
 
 
 def merge(parts: Sequence[Tally]) -> Tally:
-    """The sum of tallies over one grid. Their users are different people, so they stand one after the other."""
+    """The sum of tallies over one grid. Their users are different people, so they are put end to end."""
     grids = {part.grid for part in parts}
     if len(grids) != 1:
         raise ValueError(f"only tallies of one grid can be merged, not {len(grids)}")
@@ -154,7 +156,7 @@ def merge(parts: Sequence[Tally]) -> Tally:
 
 
 def bucket(latency: ArrayLike) -> Ints:
-    """The histogram bucket of latencies in seconds; below 2^LOW it is the lowest, from 2^HIGH on a ValueError."""
+    """The histogram bucket of latencies in seconds; the lowest below 2^LOW, ValueError from 2^HIGH on."""
     seconds = np.asarray(latency, dtype=np.float64)
     if seconds.size and not (seconds.min() >= 0 and seconds.max() < 2.0**HIGH):
         raise ValueError(
@@ -165,7 +167,7 @@ def bucket(latency: ArrayLike) -> Ints:
 
 
 def bucket_middle(index: int) -> float:
-    """The latency that stands for a bucket: its middle, within 0.78 % of all in it (the lowest also holds less)."""
+    """The latency that stands for a bucket: its middle, within 0.78 % of what is in it."""
     octave, part = divmod(index, 1 << MANTISSA)
     return 2.0 ** (octave + LOW) * (1 + (part + 0.5) / (1 << MANTISSA))
 
@@ -182,8 +184,8 @@ def quantile(histogram: NDArray[np.integer], share: float) -> float | None:
 
 
 def of_rows(
-    grid: Grid, users: int, due: Floats, end: Floats, version: NDArray[np.integer], status: NDArray[np.integer],
-    user: NDArray[np.integer],
+    grid: Grid, users: int, due: Floats, end: Floats, version: NDArray[np.integer],
+    status: NDArray[np.integer], user: NDArray[np.integer],
 ) -> Tally:  # fmt: skip
     """The tally of requests given one by one, in order of due time; all due in [grid.start, grid.horizon)."""
     due, end = np.asarray(due, np.float64), np.asarray(end, np.float64)

@@ -1,7 +1,7 @@
 """The schedule of requests: when each is due and whose it is. Both backends replay it; it knows no pods.
 
-Requests are numbered from t = 0: request 0 is the first at or after 0, and those of the settling time count backwards
-from it, so that a longer settling time moves nothing else.
+Requests are numbered from t = 0: request 0 is the first at or after 0, and those of the settling time count
+backwards from it, so that a longer settling time moves nothing else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_USERS = 20_000_000
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """Walker's alias table: cell k yields k with probability `accept[k]`, else `alias[k]`; empty arrays: always k."""
+    """Walker's alias table: cell k means k with probability `accept[k]`, else `alias[k]`; empty: always k."""
 
     accept: NDArray[np.float32]
     alias: NDArray[np.int32]
@@ -62,7 +62,7 @@ def gaps(seed: int, rate: float, index: Ints) -> Floats:
 
 
 def user_of(seed: int, index: Ints, users: int, activity: Activity) -> NDArray[np.int32]:
-    """Whose request each is: users 0 … users − 1, all alike or by Zipf's law (exponent 1, user 0 the busiest)."""
+    """Whose request each is: users 0 … users − 1, all alike or by Zipf's law (exponent 1, 0 the busiest)."""
     x = draws.user_field(draws.words(draws.stream(seed, Purpose.USER), index)) * users
     cell = x.astype(np.int32)
     chosen = alias_table(users, activity)
@@ -86,9 +86,10 @@ def alias_table(users: int, activity: Activity) -> Alias:
 def _alias(weight: Floats) -> Alias:
     """Walker's table for weights of mean 1, all cells at once.
 
-    Light cells take what they lack from the heavy ones in order. Heavy cell j is used up at the first light cell
-    where the lack so far exceeds the surplus of heavy cells 0 … j; what that one took too much, j takes from j + 1.
-    (The sweep of Hübschle-Schneider and Sanders, "Parallel Weighted Random Sampling", 2022.)
+    Light cells take what they lack from the heavy ones in order. Heavy cell j is used up at the first light
+    cell where the lack so far exceeds the surplus of heavy cells 0 … j; what that one took too much, j
+    takes from j + 1. (The sweep of Hübschle-Schneider and Sanders, "Parallel Weighted Random Sampling",
+    2022.)
     """
     heavy, light = np.flatnonzero(weight > 1), np.flatnonzero(weight <= 1)
     accept, alias = np.ones(len(weight)), np.arange(len(weight), dtype=np.int32)
@@ -104,7 +105,7 @@ def _alias(weight: Floats) -> Alias:
 
 
 def _walk(seed: int, rate: float, distance: float, direction: Literal[-1, 1]) -> Floats:
-    """Arrival times outwards from 0 until one lies `distance` or more away; sums run one by one, as the kernel's."""
+    """Arrival times outwards from 0 until one is `distance` away, summed one by one as in the kernel."""
     if distance <= 0:
         return np.zeros(0)
     count = int(distance * rate + 6 * (distance * rate) ** 0.5 + 16)

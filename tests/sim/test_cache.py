@@ -1,4 +1,4 @@
-"""The compiled kernel is found on disk by the next process; a closure over a compiled function would prevent that."""
+"""The compiled kernel is found on disk by the next process; a closure over a compiled one prevents it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,11 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, li
     root = Path(kernel.__file__).parent.parent
     command = [sys.executable, "-c", PROGRAM]
     return [
-        json.loads(subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=True).stdout)
+        json.loads(
+            subprocess.run(
+                command, env=environment, cwd=root, capture_output=True, text=True, check=True
+            ).stdout
+        )
         for _ in range(2)
     ]
 
@@ -54,11 +58,18 @@ def test_the_kernel_and_the_language_mean_the_same() -> None:
     """Compiled code holds copies of these: a cache would not notice a change elsewhere."""
     statuses = (kernel.OK, kernel.ERROR, kernel.TIMEOUT, kernel.REJECTED, kernel.RESET, kernel.REFUSED)
     assert statuses == tuple(tally.Status)[:6]
-    assert (kernel.VERSIONS, kernel.STATUSES, kernel.NOBODY) == (tally.VERSIONS, len(tally.Status), tally.NOBODY)
+    assert (
+        tally.VERSIONS,
+        len(tally.Status),
+        tally.NOBODY,
+    ) == (kernel.VERSIONS, kernel.STATUSES, kernel.NOBODY)
     assert (kernel.MANTISSA, kernel.LOW, kernel.BUCKETS) == (tally.MANTISSA, tally.LOW, tally.BUCKETS)
     assert kernel.MET == tally.MET_STABLE | tally.MET_CANDIDATE == 3
     assert (kernel.HARMED, kernel.LAST_CANDIDATE) == (tally.HARMED, tally.LAST_CANDIDATE) == (4, 8)
-    assert (kernel.ONE_REQUEST, kernel.MOST_REQUESTS) == (1 << tally.FLAG_BITS, tally.MOST_REQUESTS << tally.FLAG_BITS)
+    assert (kernel.ONE_REQUEST, kernel.MOST_REQUESTS) == (
+        1 << tally.FLAG_BITS,
+        tally.MOST_REQUESTS << tally.FLAG_BITS,
+    )
     assert (kernel.CELLS, kernel.GOLDEN) == (draws.CELLS, draws.MIX_1)
     assert tally.BUCKETS <= 1 << kernel.BUCKET_BITS
     assert len(tally.Status) <= 1 << kernel.STATUS_BITS

@@ -53,7 +53,7 @@ def test_every_request_is_booked_once(trial: tuple[Requests, list[tuple[float, s
     tally = play(requests, changes)
     grid, counts = requests.grid, tally.counts
     assert counts.min() >= 0
-    assert counts.sum() == tally.arrivals.sum() == requests._clock.count[0]
+    assert counts.sum() == tally.arrivals.sum() == requests._clock.counter[0]
     assert np.array_equal(counts.sum(axis=(0, 2)), tally.arrivals.sum(axis=0))
     timed = counts[:, :NOBODY, : Status.REJECTED]
     per_bin = np.add.reduceat(timed.sum(axis=2), np.arange(0, grid.seconds, grid.step), axis=0)
@@ -65,13 +65,22 @@ def test_every_request_is_booked_once(trial: tuple[Requests, list[tuple[float, s
     assert tally.new_harmed.sum() == np.count_nonzero(tally.users & HARMED)
     met = [np.count_nonzero(tally.users & flag) for flag in (MET_STABLE, MET_CANDIDATE)]
     assert tally.new_met.sum(axis=0).tolist() == met
-    assert requests._clock.count[3] == requests._books.failed_next.size  # nobody's failure was forgotten
+    assert requests._clock.counter[3] == requests._books.failed_next.size  # nobody's failure was forgotten
 
 
 def world(settle: int = 5) -> Requests:
     service = LogNormal.of(mean=0.2, cv=1.0)
     requests = Requests(
-        3, 300.0, 500, "zipf", Grid(-settle, 30, 2), 4, 9, 1.0, (service, service), balance="least_outstanding"
+        3,
+        300.0,
+        500,
+        "zipf",
+        Grid(-settle, 30, 2),
+        4,
+        9,
+        1.0,
+        (service, service),
+        balance="least_outstanding",
     )
     requests.rotate(0, 0, [requests.add_pod(k % 2, 0.01, -settle) for k in range(12)])
     return requests

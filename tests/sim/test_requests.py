@@ -17,8 +17,8 @@ SERVICE = (LogNormal.of(mean=0.05, cv=1.0), LogNormal.of(mean=0.05, cv=1.0))
 
 def world(**changes: Any) -> Requests:
     usual: dict[str, Any] = {
-        "seed": 1, "rate": 200.0, "users": 1000, "activity": "even", "grid": Grid(-10, 50, 2), "slots": 4, "queue": 50,
-        "timeout": 1.0, "service": SERVICE, "trace": True,
+        "seed": 1, "rate": 200.0, "users": 1000, "activity": "even", "grid": Grid(-10, 50, 2), "slots": 4,
+        "queue": 50, "timeout": 1.0, "service": SERVICE, "trace": True,
     }  # fmt: skip
     return Requests(**(usual | changes))
 

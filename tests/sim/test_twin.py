@@ -23,8 +23,8 @@ SLOW = LogNormal.of(mean=0.4, cv=1.0)
 def world(**changes: Any) -> dict[str, Any]:
     """Two pods' worth of load, three hundred requests a second."""
     usual: dict[str, Any] = {
-        "seed": 1, "rate": 100.0, "users": 40, "activity": "even", "grid": Grid(-3, 20, 3), "slots": 4, "queue": 10,
-        "timeout": 1.0, "service": (FAST, FAST), "balance": "random",
+        "seed": 1, "rate": 100.0, "users": 40, "activity": "even", "grid": Grid(-3, 20, 3), "slots": 4,
+        "queue": 10, "timeout": 1.0, "service": (FAST, FAST), "balance": "random",
     }  # fmt: skip
     return usual | changes
 
@@ -44,8 +44,14 @@ def assert_equal(script: Script, **changes: Any) -> Requests:
     for name in ("due", "user", "slot", "version", "status", "start", "end"):
         expected = np.array([getattr(row, name) for row in twin.rows])
         different = np.flatnonzero((rows[name] != expected) & ~(np.isnan(rows[name]) & np.isnan(expected)))
-        assert different.size == 0, (name, twin.rows[different[0]], {k: v[different[0]] for k, v in rows.items()})
-    columns = (np.array([getattr(r, n) for r in twin.rows]) for n in ("due", "end", "version", "status", "user"))
+        assert different.size == 0, (
+            name,
+            twin.rows[different[0]],
+            {k: v[different[0]] for k, v in rows.items()},
+        )
+    columns = (
+        np.array([getattr(r, n) for r in twin.rows]) for n in ("due", "end", "version", "status", "user")
+    )
     expected_tally = of_rows(changes["grid"], changes["users"], *columns)
     for f in fields(Tally):
         if f.name != "grid":
@@ -71,7 +77,9 @@ def test_above_capacity_some_are_rejected_and_some_give_up(balance: str, slots: 
 
 @pytest.mark.parametrize("balance", POLICIES)
 def test_a_long_waiting_room_grows(balance: str) -> None:
-    requests = assert_equal(start(2), **world(balance=balance, service=(SLOW, SLOW), queue=10**6, timeout=2.5))
+    requests = assert_equal(
+        start(2), **world(balance=balance, service=(SLOW, SLOW), queue=10**6, timeout=2.5)
+    )
     assert Status.TIMEOUT in seen(requests)
 
 
@@ -125,7 +133,8 @@ def test_two_weighted_backends(balance: str, fallback: bool) -> None:
 def test_two_proxies_that_know_different_endpoints(balance: str, tries: int) -> None:
     script = [
         *start(5), (-3.0, "rotate", (1, 0, [4, 2])), (3.0, "refuse", (2,)), (5.0, "rotate", (1, 0, [4])),
-        (6.0, "refuse", (0,)), (6.0, "refuse", (1,)), (9.0, "rotate", (0, 0, [3, 4])), (12.0, "silence", (3,)),
+        (6.0, "refuse", (0,)), (6.0, "refuse", (1,)), (9.0, "rotate", (0, 0, [3, 4])),
+        (12.0, "silence", (3,)),
     ]  # fmt: skip
     requests = assert_equal(script, **world(balance=balance, proxies=2, tries=tries))
     assert Status.REFUSED in seen(requests)
@@ -133,10 +142,17 @@ def test_two_proxies_that_know_different_endpoints(balance: str, tries: int) -> 
 
 @pytest.mark.parametrize("balance", POLICIES)
 def test_warm_up_and_users_with_a_bug(balance: str) -> None:
-    script = [*start(4, backends=2), (0.0, "weigh", (0, [0.5, 0.5])), (6.0, "kill", (1, 6.0)), (6.0, "serve", (1, 6.5))]
+    script = [
+        *start(4, backends=2),
+        (0.0, "weigh", (0, [0.5, 0.5])),
+        (6.0, "kill", (1, 6.0)),
+        (6.0, "serve", (1, 6.5)),
+    ]
     assert_equal(
         script,
-        **world(balance=balance, backends=2, warm_up=((3.0, 8.0), (6.0, 4.0)), user_errors=(0.0, 0.4), users=500),
+        **world(
+            balance=balance, backends=2, warm_up=((3.0, 8.0), (6.0, 4.0)), user_errors=(0.0, 0.4), users=500
+        ),
     )
 
 
@@ -215,6 +231,8 @@ def test_any_world(case: tuple[list[Any], dict[str, Any]]) -> None:
 def test_versions_are_coupled_by_demand() -> None:
     """The same request is the same quantile of either version's work."""
     one = assert_equal(start(40), **world())
-    other = assert_equal([(t, v, (CANDIDATE, *a[1:]) if v == "add_pod" else a) for t, v, a in start(40)], **world())
+    other = assert_equal(
+        [(t, v, (CANDIDATE, *a[1:]) if v == "add_pod" else a) for t, v, a in start(40)], **world()
+    )
     assert np.array_equal(one.rows()["end"], other.rows()["end"])
     assert set(one.rows()["version"]) == {STABLE}

@@ -1,7 +1,8 @@
-"""The request engine again, slow and obvious: SimPy, one process per request. What the kernel must equal bit for bit.
+"""The request engine again, slow and obvious: a process per request. The kernel must equal it bit for bit.
 
-It shares with the kernel the schedule and the draws, and nothing else: no free times, no rings, no bags, and outcomes
-are noted when they happen. A script of control events, (time, verb, arguments), drives either of the two.
+It shares with the kernel the schedule and the draws, and nothing else: no free times, no rings, no bags,
+and outcomes are noted when they happen. A script of control events, (time, verb, arguments), drives either
+of the two.
 """
 
 from __future__ import annotations
@@ -77,10 +78,15 @@ class Twin:
         self.env = Clock(initial_time=grid.start)
         self.schedule = traffic.schedule(seed, rate, users, activity, grid.start, grid.horizon)
         index = self.schedule.index
-        self.words = {p: draws.words(draws.stream(seed, p), index) for p in (Purpose.DEMAND, Purpose.CHOICE, Purpose.USER)}
+        self.words = {
+            p: draws.words(draws.stream(seed, p), index)
+            for p in (Purpose.DEMAND, Purpose.CHOICE, Purpose.USER)
+        }
         shares = draws.uniform(self.words[Purpose.DEMAND])
         self.work = [draws.quantile(draws.table(s), shares).tolist() for s in service]
-        self.rows = [Row(*x) for x in zip(self.schedule.due.tolist(), self.schedule.user.tolist(), strict=True)]
+        self.rows = [
+            Row(*x) for x in zip(self.schedule.due.tolist(), self.schedule.user.tolist(), strict=True)
+        ]
         self.pods: list[Pod] = []
         self.members = [[[] for _ in range(backends)] for _ in range(proxies)]
         self.turns = [[0] * backends for _ in range(proxies)]
@@ -213,7 +219,9 @@ class Twin:
             return min(slots[first:] + slots[:first], key=self._outstanding)
         for attempt in range(self.tries):
             if self.balance == "random":
-                again = int(draws.again(np.array([pick], np.uint64), attempt)[0]) & 0xFFFFFF if attempt else pick
+                again = (
+                    int(draws.again(np.array([pick], np.uint64), attempt)[0]) & 0xFFFFFF if attempt else pick
+                )
                 slot = slots[again * len(slots) >> 24]
             else:
                 slot = slots[self.turns[proxy][backend]]

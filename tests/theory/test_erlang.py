@@ -1,4 +1,4 @@
-"""One pod is an M/M/c queue: waiting times against Erlang's formula (e.g. Kleinrock, "Queueing Systems" I, 3.5)."""
+"""One pod is an M/M/c queue: waits against Erlang's formula (Kleinrock, "Queueing Systems" I, 3.5)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def test_waits_are_erlangs(load: float, servers: int) -> None:
         parts = wait[: wait.size // BATCHES * BATCHES].reshape(BATCHES, -1)
         found.append(np.stack((parts.mean(axis=1), (parts > 0).mean(axis=1))))
     batches = np.concatenate(found, axis=1)
-    half = stats.t.ppf(0.9995, batches.shape[1] - 1) * batches.std(axis=1, ddof=1) / math.sqrt(batches.shape[1])
+    half = (
+        stats.t.ppf(0.9995, batches.shape[1] - 1) * batches.std(axis=1, ddof=1) / math.sqrt(batches.shape[1])
+    )
     error = batches.mean(axis=1) - [mean, share]
     assert np.all(np.abs(error) < half), (error, half)
     assert np.all(np.abs(error) < 0.005 * np.array([mean, share])), error / [mean, share]

@@ -1,4 +1,4 @@
-"""Little's law: the number in the system, counted by the twin's own clock, is the rate times the mean time in it."""
+"""Little's law: the number in the system, counted by the twin's own clock, is rate times mean time in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from scenarios.tally import Grid
 def test_the_number_in_the_system_is_rate_times_latency(balance: str, mean: float) -> None:
     grid = Grid(-5, 60, 3)
     script = [(-5.0, "add_pod", (0, 0.1, -5.0)) for _ in range(3)]
-    script += [(-5.0, "rotate", (0, 0, [0, 1, 2])), (20.0, "kill", (1, 20.0)), (30.0, "rotate", (0, 0, [0, 1]))]
+    script += [
+        (-5.0, "rotate", (0, 0, [0, 1, 2])),
+        (20.0, "kill", (1, 20.0)),
+        (30.0, "rotate", (0, 0, [0, 1])),
+    ]
     service = LogNormal.of(mean=mean, cv=1.2)
     requests, twin = both(
         script, seed=4, rate=120.0, users=9, activity="even", grid=grid, slots=4, queue=20, timeout=1.5,
