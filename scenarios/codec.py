@@ -2,7 +2,7 @@
 
 from scenarios.decode import (
     Json,
-    RecordError as RecordError,  # who reads or writes records imports it from here
+    RecordError,
     at,
     each,
     flag,
@@ -29,6 +29,20 @@ from scenarios.plan import (
 )
 from scenarios.release import Event, Kind, Outcome, Verdict
 from scenarios.semantics.deployment_spec import Recreate, RollingUpdate
+
+__all__ = [
+    "RecordError",
+    "decode_action",
+    "decode_event",
+    "decode_observation",
+    "decode_outcome",
+    "decode_route",
+    "encode_action",
+    "encode_event",
+    "encode_observation",
+    "encode_outcome",
+    "encode_route",
+]
 
 
 def encode_route(route: Route) -> Json:
