@@ -4,12 +4,16 @@ Reads the comparison document and a few records; runs nothing. Whatever a scenar
 """
 
 import json
+import multiprocessing
+import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 from markupsafe import Markup
@@ -50,10 +54,9 @@ def write_report(
     at all, the page last. Raises OSError where the folder cannot be written.
     """
     base = Path(folder)
-    pictures = {
-        candidate: _pictures(base / CHARTS, at, document, records, candidate)
-        for at, candidate in enumerate(document["control"]["candidates"])
-    }
+    candidates = list(document["control"]["candidates"])
+    tasks = [_Task(base / CHARTS, at, document, records, c) for at, c in enumerate(candidates)]
+    pictures = dict(zip(candidates, _all_drawn(tasks), strict=True))
     path = base / PAGE
     put(path, page(document, pictures, scenario, command, provenance).encode())
     return path
@@ -79,6 +82,34 @@ def page(
         provenance=sorted(_flat(provenance)),
         seeds=len(document["seeds"]),
     )
+
+
+class _Task(NamedTuple):
+    """One candidate's charts."""
+
+    folder: Path
+    at: int
+    document: Document
+    records: Sequence[Record]
+    candidate: str
+
+
+_tasks: Sequence[_Task] = ()  # what forked processes are to draw: inherited, not sent
+
+
+def _all_drawn(tasks: Sequence[_Task]) -> list[tuple[Picture, ...]]:
+    """Each candidate's charts, drawn side by side where processes can be forked."""
+    global _tasks
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    if min(cores, len(tasks)) < 2:
+        return [_pictures(*task) for task in tasks]
+    _tasks = tasks
+    with ProcessPoolExecutor(min(cores, len(tasks)), multiprocessing.get_context("fork")) as pool:
+        return list(pool.map(_drawn, range(len(tasks))))
+
+
+def _drawn(at: int) -> tuple[Picture, ...]:
+    return _pictures(*_tasks[at])
 
 
 def _pictures(
