@@ -18,13 +18,11 @@ Floats: TypeAlias = NDArray[np.float64]
 
 CONFIDENCE, PREDICTION = 0.95, 0.9
 FEWEST_SEEDS = 8
-FEWEST_UNUSUAL = (
-    8  # values other than the one that most runs share: with fewer, how many there are is a guess
-)
+FEWEST_UNUSUAL = 8  # values other than the one most runs share; of fewer, the true number is a guess
 FAR = 0.5  # of that value: within it, how many differ hardly moves the mean
 FEWEST_RESAMPLED, SKEWED = 20, 0.5  # t covers better below both, BCa above
-RESAMPLES = 4999
-MOST_RESAMPLED = 1000  # beyond it the mean is as good as normal, and t is used
+RESAMPLES = 1999
+MOST_RESAMPLED = 256  # beyond it t covers as well, and the bootstrap takes too long
 _SEED = 20_241_107
 _TIE = 1e-12  # of the widest deviation
 
