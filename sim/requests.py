@@ -14,23 +14,19 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios import draws, traffic
-from scenarios.distributions import Distribution, Exponential
-from scenarios.draws import Purpose
+from scenarios.distributions import Distribution
 from scenarios.tally import CANDIDATE, HIGH, STABLE, Grid, Status, Tally, bucket_middle
 from scenarios.traffic import Activity
-from sim import kernel
+from sim import arrays, kernel
 
 Balance: TypeAlias = Literal["random", "round_robin", "least_outstanding"]
 WarmUp: TypeAlias = tuple[float, float] | None
-Array: TypeAlias = NDArray[np.float64]
 
 POLICIES: dict[Balance, int] = {
     "random": kernel.RANDOM,
     "round_robin": kernel.ROUND_ROBIN,
     "least_outstanding": kernel.LEAST_OUTSTANDING,
 }
-STREAMS = (Purpose.ARRIVAL, Purpose.DEMAND, Purpose.CHOICE, Purpose.USER, Purpose.BUG)
 MOST_PROXIES = 1 << 11  # what the draw's field can tell apart
 MOST_SLOTS = 1 << kernel.SLOT_BITS
 FIRST_SLOTS = 48
@@ -86,24 +82,24 @@ class Requests:
         self.now = float(grid.start)
         self.tally = Tally.empty(grid, users)
         self._tracing = trace
-        self._least = least
         self._lanes = slots
         self._advance = kernel.advance_least if least else kernel.advance_any
         self._unused: list[int] = []
         self._leaving: set[int] = set()
         self._used = 0
-        self._pods = _pods(FIRST_SLOTS, slots, min(FIRST_RING, 1 << max(queue - 1, 0).bit_length()), trace)
-        self._routes = _routes(proxies, backends, FIRST_SLOTS)
-        self._trace = _trace(4096 if trace else 0)
-        self._books = _books(self.tally)
-        self._block = _block()
+        ring = min(FIRST_RING, 1 << max(queue - 1, 0).bit_length())
+        self._pods = arrays.pods_of(FIRST_SLOTS, slots, ring, trace)
+        self._routes = arrays.routes_of(proxies, backends, FIRST_SLOTS)
+        self._trace = arrays.empty_trace(4096 if trace else 0)
+        self._books = arrays.books_of(self.tally)
+        self._block = arrays.empty_block()
         self._clock = kernel.Clock(np.zeros(3, np.int64), np.zeros(4, np.int64), np.array([0.0, np.inf]))
         self._clock.counter[3] = self._books.failed_next.size
         slower = [(0.0, 0.0) if w is None else (w[0] - 1.0, w[1]) for w in warm_up]
         reals = [grid.start, grid.horizon, timeout, *slower[0], *slower[1], *user_errors]
         whole = [slots, queue, proxies, backends, tries, POLICIES[balance], empty, fallback, trace]
         self._settings = kernel.Settings(np.array(reals, np.float64), np.array(whole, np.int64))
-        self._draws = _draws(seed, rate, users, activity, service)
+        self._draws = arrays.draws_of(seed, rate, users, activity, service)
         self._begin()
 
     def add_pod(self, version: int, error_share: float, listening_since: float) -> int:
@@ -130,6 +126,8 @@ class Requests:
         chosen = np.array(slots, np.int64)
         if len(slots) and not 0 <= min(slots) <= max(slots) < self._used:
             raise ValueError(f"slots must be from 0 to {self._used - 1}, not {list(slots)}")
+        if len(slots) > self._used:
+            raise ValueError(f"more slots than pods: {list(slots)}")
         if not (0 <= proxy < self._routes.size.shape[0] and 0 <= backend < self._routes.size.shape[1]):
             raise ValueError(f"there is no backend {backend} of proxy {proxy}")
         kernel.rotate(proxy, backend, chosen, self._refs)
@@ -177,8 +175,9 @@ class Requests:
     def outstanding(self, slot: int, t: float) -> int:
         """How many requests are in it at `t` ≥ now, served or waiting, given no arrivals since now."""
         ring, waiting, head = self._pods.ring[slot], int(self._pods.waiting[slot]), int(self._pods.head[slot])
-        queued = sum(ring[(head + k) % ring.size] > t for k in range(waiting))
-        return int(np.count_nonzero(self._pods.free[: self._lanes, slot] > t)) + int(queued)
+        queued = ring[(head + np.arange(waiting)) % ring.size] > t
+        served = self._pods.free[: self._lanes, slot] > t
+        return int(np.count_nonzero(served) + np.count_nonzero(queued))
 
     def remove(self, slot: int) -> None:
         """The pod is gone. Its slot is used again once it is in no rotation and its work has ended."""
@@ -235,18 +234,20 @@ class Requests:
 
     def _begin(self) -> None:
         """Go back to the first request of the settling time, noting where its blocks begin."""
-        start, borders, place = self.grid.start, [0.0], self._clock.block
-        while borders[-1] >= start and start < 0:
-            self._draws = self._draws._replace(borders=np.array(borders))
-            self._clock.block[0] = -len(borders)
-            self._bind()
-            kernel.fill(self._refs)
-            borders.append(float(self._block.due[0]))
-        place[0] = -len(borders)
-        if start < 0:
-            place[0] += 1
-            place[1], place[2] = np.searchsorted(self._block.due, start), kernel.BLOCK
+        start, place, count = self.grid.start, self._clock.block, 0
         self._bind()
+        while start < 0 and self._draws.borders[count] >= start:
+            count += 1
+            if count == self._draws.borders.size:
+                self._draws = self._draws._replace(borders=arrays.wider(self._draws.borders, count))
+                self._bind()
+            place[0] = -count
+            kernel.fill(self._refs)
+            self._draws.borders[count] = self._block.due[0]
+        if count:
+            place[1], place[2] = np.searchsorted(self._block.due, start), kernel.BLOCK
+        else:
+            place[0] = -1
 
     def _clear(self, slot: int) -> None:
         """No work is left in it."""
@@ -263,59 +264,32 @@ class Requests:
                 heapq.heappush(self._unused, slot)
 
     def _grow(self, code: int) -> None:
+        """Make the room that the kernel asked for."""
         if code == kernel.RINGS_FULL:
-            self._more_room()
+            self._pods = arrays.longer_rings(self._pods)
         elif code == kernel.FAILURES_FULL:
             self._more_failures()
         else:
-            times, facts = (_wider(a, a.shape[1], 0) for a in self._trace)
+            times, facts = (arrays.wider(a, a.shape[1]) for a in self._trace)
             self._trace = kernel.Trace(times, facts)
-            self._bind()
-
-    def _more_slots(self) -> None:
-        old, extra = self._pods, self._pods.since.size
-        fresh = _pods(extra, self._lanes, old.ring.shape[1], self._tracing)
-        axes = {"free": 1}
-        self._pods = kernel.Pods(
-            *(
-                np.concatenate((a, b), axis=axes.get(name, 0))
-                for name, a, b in zip(old._fields, old, fresh, strict=True)
-            )
-        )
-        routes = self._routes
-        self._routes = routes._replace(
-            members=_wider(routes.members, extra, 0),
-            key=_wider(routes.key, extra, kernel.ABSENT),
-            named=_wider(routes.named, extra, 0),
-        )
         self._bind()
 
-    def _more_room(self) -> None:
-        """Twice the waiting room; the rings are unrolled so that they begin at 0."""
-        old = self._pods
-        size = old.ring.shape[1]
-        order = (old.head[:, None] + np.arange(size)) % size
-        bag = old.bag_end.shape[1]
-        self._pods = old._replace(
-            ring=_wider(np.take_along_axis(old.ring, order, axis=1), size, np.inf),
-            head=np.zeros_like(old.head),
-            bag_end=_wider(old.bag_end, bag, 0),
-            bag_code=_wider(old.bag_code, bag, 0),
-            bag_row=_wider(old.bag_row, bag if self._tracing else 0, 0),
+    def _more_slots(self) -> None:
+        extra = self._pods.since.size
+        self._pods = arrays.more_slots(self._pods, self._lanes, self._tracing)
+        routes = self._routes
+        self._routes = routes._replace(
+            members=arrays.wider(routes.members, extra),
+            key=arrays.wider(routes.key, extra, kernel.ABSENT),
+            named=arrays.wider(routes.named, extra),
         )
         self._bind()
 
     def _more_failures(self) -> None:
-        books, count = self._books, self._clock.counter
-        size = books.failed_next.size
-        following = np.arange(size + 1, 2 * size + 1, dtype=np.int32)
-        following[-1] = count[2] if count[3] else -1
-        count[2] = size
-        count[3] += size
-        self._books = books._replace(
-            failed_next=np.concatenate((books.failed_next, following)),
-            failed_user=_wider(books.failed_user, size, 0),
-        )
+        counter, size = self._clock.counter, self._books.failed_next.size
+        self._books = arrays.more_failures(self._books, int(counter[2]) if counter[3] else -1)
+        counter[2] = size
+        counter[3] += size
         self._bind()
 
 
@@ -333,93 +307,3 @@ def _check(
         raise ValueError(f"timeout must be in (0, {2**HIGH - 1}] and less than {grid.tail=}, not {timeout}")
     if empty not in (Status.REFUSED, Status.UNAVAILABLE):
         raise ValueError(f"empty must be REFUSED or UNAVAILABLE, not {empty.name}")
-
-
-def _pods(slots: int, lanes: int, ring: int, trace: bool) -> kernel.Pods:
-    rows = -(-lanes // 4) * 4
-    bag = 2 * (lanes + ring)
-    return kernel.Pods(
-        free=np.full((rows, slots), np.inf),
-        ring=np.full((slots, ring), np.inf),
-        bag_end=np.zeros((slots, bag)),
-        bag_code=np.zeros((slots, bag), np.int64),
-        bag_row=np.zeros((slots, bag if trace else 0), np.int64),
-        since=np.zeros(slots),
-        error=np.zeros(slots),
-        leave=np.full(slots, np.inf),
-        version=np.zeros(slots, np.int64),
-        mode=np.zeros(slots, np.int64),
-        waiting=np.zeros(slots, np.int64),
-        head=np.zeros(slots, np.int64),
-        pending=np.zeros(slots, np.int64),
-        load=np.zeros(slots, np.int64),
-    )
-
-
-def _routes(proxies: int, backends: int, slots: int) -> kernel.Routes:
-    return kernel.Routes(
-        members=np.zeros((proxies, backends, slots), np.int32),
-        size=np.zeros((proxies, backends), np.int64),
-        turn=np.zeros((proxies, backends), np.int64),
-        below=np.full((proxies, backends), np.inf),
-        key=np.full((backends, slots), kernel.ABSENT, np.int64),
-        low=np.zeros(backends, np.int64),
-        span=np.zeros(backends, np.int64),
-        named=np.zeros(slots, np.int64),
-    )
-
-
-def _draws(
-    seed: int, rate: float, users: int, activity: Activity, service: tuple[Distribution, Distribution]
-) -> kernel.Draws:
-    chosen = traffic.alias_table(users, activity)
-    return kernel.Draws(
-        streams=np.array([draws.stream(seed, purpose) for purpose in STREAMS], np.uint64),
-        tables=np.stack([draws.table(d) for d in (Exponential(1.0 / rate), *service)]),
-        accept=chosen.accept,
-        alias=chosen.alias,
-        borders=np.zeros(1),
-    )
-
-
-def _block() -> kernel.Block:
-    n = kernel.BLOCK
-    return kernel.Block(
-        due=np.zeros(n),
-        demand=np.zeros(n, np.uint64),
-        work=np.zeros((2, n)),
-        choice=np.zeros(n, np.uint64),
-        pick=np.zeros(n, np.int32),
-        user=np.zeros(n, np.int32),
-        reached=np.zeros(n, np.uint32),
-    )
-
-
-def _books(tally: Tally) -> kernel.Books:
-    seconds, failures = tally.grid.seconds, 2 * kernel.BLOCK
-    following = np.arange(1, failures + 1, dtype=np.int32)
-    following[-1] = -1
-    return kernel.Books(
-        counts=tally.counts,
-        arrivals=tally.arrivals,
-        latency=tally.latency,
-        new_active=tally.new_active,
-        new_harmed=tally.new_harmed,
-        new_met=tally.new_met,
-        flips=tally.flips,
-        users=tally.users,
-        bin_of=np.arange(seconds) // tally.grid.step,
-        failed=np.full(seconds, -1, np.int32),
-        failed_next=following,
-        failed_user=np.zeros(failures, np.int32),
-    )
-
-
-def _trace(rows: int) -> kernel.Trace:
-    return kernel.Trace(np.zeros((3, rows)), np.zeros((4, rows), np.int32))
-
-
-def _wider(array: NDArray[np.generic], extra: int, value: float) -> NDArray[np.generic]:
-    """`array` with `extra` more columns of `value`."""
-    new = np.full((*array.shape[:-1], extra), value, array.dtype)
-    return np.concatenate((array, new), axis=-1)

@@ -12,9 +12,9 @@ from scenarios.distributions import Exponential
 from scenarios.tally import Grid
 from sim.requests import Requests
 
-BATCHES = 100
+BATCHES = 25  # per seed
 REQUESTS = 24_000_000  # the mean wait at the highest load needs this many for an interval under 0.5 %
-SEEDS = range(3)
+SEEDS = range(12)
 
 
 def erlang_c(load: float, servers: int) -> float:
