@@ -70,4 +70,5 @@ def _stage(stage: Stage) -> dict[str, Any]:
 
 def _condition(condition: Until) -> dict[str, Any]:
     content = {field.name: getattr(condition, field.name) for field in fields(condition)}
+    content = {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
     return {type(condition).__name__.lower(): content}
