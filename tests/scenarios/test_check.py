@@ -51,7 +51,7 @@ CRAMPED = ("traffic.rate=300/s", HALVES)
         ((GREEN, "strategies.it.blue_green.bake=30m"), Level.WARNING, "strategies.it", "it cannot settle"),
         ((GREEN, "cluster.spare_pods=9"), Level.WARNING, "strategies.it", "10 pods beyond the replicas"),
         (CRAMPED, Level.WARNING, "strategies.it", "5 pods' worth of capacity would have to work at 150%"),
-        ((CANARY, "guards.errors.min_requests=601"), Level.WARNING, "strategies.it", "sees about 600 requests"),
+        ((CANARY, "guards.errors.min_requests=601"), Level.WARNING, "strategies.it", "sees about 600"),
         (("cluster.pods.min_ready=10m",), Level.WARNING, "strategies.it", "deadline longer than that"),
         (
             ("strategies.it={canary: {steps: [5%]}}",),
