@@ -39,7 +39,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="""Which way of releasing your service should you use, and what does it cost when the new version is bad?
+    help="""Which way of releasing your service should you use, and what if the new version is bad?
 
     Start with [bold]rolloutlab compare quickstart[/bold], then with your own Deployment:
     [bold]rolloutlab import deployment.yaml --to my.yaml[/bold], [bold]rolloutlab compare my.yaml[/bold].

@@ -1,1 +1,4 @@
-"""A world that does not obey: the same scenario on a real cluster. Nothing is here yet; it never imports sim or reports."""
+"""A world that does not obey: the same scenario on a real cluster. Nothing is here yet.
+
+It never imports sim or reports.
+"""

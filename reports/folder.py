@@ -1,4 +1,4 @@
-"""A comparison's folder: made beside its place and moved there whole, so that nothing is half-written or lost."""
+"""A comparison's folder: made beside its place, then moved there, so that nothing is half-written or lost."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def prepared(target: Path) -> Iterator[Path]:
     Other entries of `target` stay. Raises FolderError beforehand where the place cannot be written, or holds
     entries of the same names that no comparison of ours made.
     """
-    target = Path(os.path.abspath(target))
+    target = target.absolute()
     _refuse_foreign(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

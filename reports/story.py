@@ -1,4 +1,4 @@
-"""One trial told: what was done and decided when, how it ended, and its figures. For a terminal, or as JSON."""
+"""One trial told: what was done and decided when, how it ended, and its figures; for people or as JSON."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,1 +1,1 @@
-"""The language and the decisions: what to run, how a release decides, how requests are routed, what was seen. Pure."""
+"""The language and the decisions: what to run, how a release decides and routes, what was seen. Pure."""

@@ -16,7 +16,7 @@ class Judgement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one side showed in a guard's window: finished requests, failed ones, a latency quantile in seconds."""
+    """One side in a guard's window: finished requests, failed ones, a latency quantile in seconds."""
 
     requests: int
     failures: int

@@ -1,4 +1,4 @@
-"""What a release sees of its world: pods, routes, answers to its actions, and guards' windows as last scraped.
+"""What a release sees of its world: pods, routes, answers to its actions, guards' windows as last scraped.
 
 An observation is never the truth: metrics are scraped every so often, late, and from one vantage.
 """
@@ -10,8 +10,8 @@ from scenarios.guard import Sample, Seen
 from scenarios.tally import CANDIDATE, NOBODY, STABLE, Ints, Status, Tally, quantile
 from scenarios.world import Guard
 
-# what each vantage takes for a finished request and for a failure; a server never sees what did not reach it or
-# what it did not answer, and an edge books a client that went away as nobody's failure
+# what each vantage takes for a finished request and for a failure; a server never sees what did not reach it
+# or what it did not answer, and an edge books a client that went away as nobody's failure
 _FAILURES = {
     "client": (
         Status.ERROR,
@@ -45,8 +45,8 @@ class PoolSeen:
 class Observation:
     """Everything a decision may rest on, at `t` seconds after the trigger.
 
-    `done` names the actions answered as applied, `refused` those refused, with the reason; `windows` holds what
-    a new scrape showed, by guard, and is empty between scrapes.
+    `done` names the actions answered as applied, `refused` those refused, with the reason; `windows` holds
+    what a new scrape showed, by guard, and is empty between scrapes.
     """
 
     t: float

@@ -46,6 +46,7 @@ Route = Split | ByReplicas
 
 
 Update = RollingUpdate | Recreate
+_DEFAULT_UPDATE = RollingUpdate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class SetVersion:
 
     pool: Pool
     version: str
-    update: Update = RollingUpdate()
+    update: Update = _DEFAULT_UPDATE
     min_ready: Seconds | None = None
     progress_deadline: Seconds = 600.0
 
@@ -146,7 +147,7 @@ class Elapsed:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """The latest judgement of each of these guards is PASS, made of requests of this stage."""
+    """The latest judgement of each of these guards is PASS, of a window that ended in this stage."""
 
     guards: tuple[str, ...]
 
@@ -178,9 +179,9 @@ class OnDeadline(StrEnum):
 class Stage:
     """One step of a plan: what is done on entering, what is awaited (all of it), what ends it early.
 
-    `deadline` counts from entering; `given_up` are conditions any of which counts as a deadline passed. A guard
-    that fails, a deadline passed with `on_deadline` UNDO, or an abort leads to `undo`, stages of their own. A stage
-    that waits for pods and has seen none more become available for `stalls_after` is stuck, until one does.
+    `deadline` counts from entering; `given_up` are conditions any of which counts as a deadline passed. A
+    guard that fails, a deadline passed with `on_deadline` UNDO, or an abort leads to `undo`, stages of their
+    own. A stage that waits for pods is stuck while it has seen none more become available for `stalls_after`.
     """
 
     name: str

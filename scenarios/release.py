@@ -1,4 +1,4 @@
-"""How a release proceeds: `step(state, observation) -> state, actions, events`, a pure fold over what was seen.
+"""How a release proceeds: `step(state, observation) -> state, actions, events`, a pure fold.
 
 Two rules: no clock, no I/O and no chance in here; and one observation enters at most one stage. Within a step
 the order is fixed: abort asked, guard fails, deadline, conditions.
@@ -79,7 +79,8 @@ class Judged:
 class State:
     """Where a release is. `back` is the stage whose way back is walked, None while going forward.
 
-    `available` is the most pods of the wanted version that the stage has seen available, last more at `grown_at`.
+    `available` is the most pods of the wanted version that the stage has seen available, reached at
+    `grown_at`.
     """
 
     back: int | None = None

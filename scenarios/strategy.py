@@ -176,7 +176,7 @@ class BlueGreenStrategy(Strategy):
 
 
 class InPlaceHalvesStrategy(Strategy):
-    """One environment in two groups: each leaves the balancer in turn, is upgraded in place and comes back."""
+    """One environment in two groups: each in turn leaves the balancer, is upgraded in place, comes back."""
 
     drain: Duration = written("30s", "how long a group is out of rotation before it is touched")
     soak: Duration = written("5m", "how long everyone is on the first new half before the second is touched")
@@ -200,7 +200,7 @@ class InPlaceHalvesStrategy(Strategy):
             "both again", do(SetRoute(USERS, whole("left", "right"))), (Routed(USERS),), on_deadline=stay
         )
         early = (right_only, left_back, both_again)
-        # once the right half is being replaced, only the left one serves: right must be whole before left may go
+        # once the right half is being replaced only the left serves: right must be whole before left may go
         late = (right_back, right_only, left_back, both_again)
         return Plan(
             (("left", half), ("right", n - half)),

@@ -1,1 +1,1 @@
-"""A world that obeys: SimPy runs the control plane, a compiled kernel the requests. Never imports live or reports."""
+"""A world that obeys: SimPy runs the control plane, a compiled kernel the requests; no live, no reports."""

@@ -34,7 +34,7 @@ VERSIONS = (STABLE, CANDIDATE)
 
 
 class PoolController:
-    """Keeps a pool at its Deployment; `create(pool, version)` makes a pod, `report` says that the phase changed."""
+    """Keeps a pool at its Deployment; `create(pool, version)` makes a pod, `report` tells of a phase."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class PoolController:
         self._status = status(self.deployment, self.replica_sets)
 
     def change(self, **wanted: object) -> None:
-        """Somebody changed the Deployment: replicas, version, strategy …; it starts to count progress anew."""
+        """Somebody changed the Deployment: replicas, version, strategy …; progress is counted anew."""
         self.deployment = replace(self.deployment, **wanted)  # type: ignore[arg-type]
         self._progressed_at, self.overdue, self._completed = self.clock.now, False, False
         self.poke()

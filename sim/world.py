@@ -1,6 +1,6 @@
-"""A trial's simulated world: pools of pods behind a router, requests in the kernel, and the release that sees it.
+"""A trial's simulated world: pools of pods behind a router, requests in the kernel, the release that sees it.
 
-It obeys: actions become changes after the API's delay, and what comes of them is told by pods and controllers.
+It obeys: actions become changes after the API's delay; pods and controllers tell what comes of them.
 """
 
 import math
@@ -40,7 +40,7 @@ def grid_of(scenario: Scenario) -> Grid:
 
 
 def simulate(trial: Trial, *, every_tick: bool = False) -> Record:
-    """Run one trial. Same trial, same record; `every_tick` steps the release at ticks that change nothing too.
+    """Run one trial. Same trial, same record; `every_tick` steps the release at idle ticks too.
 
     Raises Unrealisable where this world cannot do the strategy.
     """
@@ -102,7 +102,7 @@ class World:
     # --- the release's port ----------------------------------------------------------------------
 
     def look(self, wake: float | None) -> Observation | None:
-        """Go on until something may have changed, at the latest at the tick after `wake`; None at the horizon."""
+        """Go on until something may have changed, or to the tick after `wake`; None at the horizon."""
         following = (self.clock.now // self.tick + 1) * self.tick
         limit = self.horizon if wake is None else min(max(on_grid(wake, self.tick), following), self.horizon)
         if self.every_tick:
@@ -257,7 +257,7 @@ class World:
     # --- scrapes ---------------------------------------------------------------------------------
 
     def _scrape(self, taken_at: int) -> None:
-        """Have the window that ends at `taken_at` seconds seen when its delay has passed, and plan the next."""
+        """Have the window that ends at `taken_at` seconds seen once its delay has passed; plan the next."""
         seen_at = taken_at * SECOND + nanoseconds(self.scenario.observe.delay)
         self.clock.at(seen_at, Order.SCRAPE, lambda: self._publish(taken_at))
 

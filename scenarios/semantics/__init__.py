@@ -1,1 +1,1 @@
-"""What controllers and routers of others really do, as pure functions; each module names the upstream source it follows."""
+"""What others' controllers and routers really do, as pure functions; each names its upstream source."""

@@ -1,4 +1,4 @@
-"""Replica arithmetic of Argo Rollouts, followed at argoproj/argo-rollouts 9f8d111d, `utils/replicaset/canary.go`."""
+"""Replica arithmetic of Argo Rollouts: argoproj/argo-rollouts 9f8d111d, `utils/replicaset/canary.go`."""
 
 import math
 from fractions import Fraction
@@ -7,8 +7,9 @@ from fractions import Fraction
 def canary_replicas(share: float, replicas: int, surge: int = 1) -> tuple[int, int]:
     """Pods (canary, stable) that come nearest to a share of traffic when every pod gets alike.
 
-    Source: approximateWeightedCanaryStableReplicaCounts. One pod more than `replicas` may be used where `surge`
-    allows it; a share strictly between 0 and 1 keeps at least one pod on each side if `replicas` ≥ 2 or surge.
+    Source: approximateWeightedCanaryStableReplicaCounts. One pod more than `replicas` may be used where
+    `surge` allows it; a share strictly between 0 and 1 keeps at least one pod on each side if `replicas` ≥ 2
+    or surge.
     """
     if replicas == 0:
         return 0, 0

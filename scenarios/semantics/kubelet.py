@@ -1,6 +1,6 @@
 """When the kubelet finds a pod ready, as pure functions of nanoseconds.
 
-Follows kubernetes/kubernetes `pkg/kubelet/prober/worker.go` 61ecc560; the clock of the ticks is as measured on
+Follows kubernetes/kubernetes `pkg/kubelet/prober/worker.go` 61ecc560; the clock of the ticks is as seen on
 a node of Kubernetes 1.34 (docs/timing.md): a probe when the kubelet first sees the container running, one a
 second later, then one each period.
 """
