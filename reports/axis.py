@@ -11,14 +11,15 @@ from scenarios.record import Record
 Array = NDArray[Any]
 
 
+STRETCHED = 0.42  # where on a stretched axis the zoomed part ends
+
+
 class Clock(NamedTuple):
     """A time axis from `start` to `end`, drawn from 0 to 1; a second is wider up to `zoom`."""
 
     start: float
     zoom: float
     end: float
-
-    STRETCHED = 0.42
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> "Clock":
@@ -40,7 +41,7 @@ class Clock(NamedTuple):
         """Where on the axis a time is, 0 to 1."""
         if not self.stretched:
             return np.asarray((np.asarray(t, float) - self.start) / (self.end - self.start))
-        return np.interp(t, [self.start, self.zoom, self.end], [0.0, self.STRETCHED, 1.0])
+        return np.asarray(np.interp(t, [self.start, self.zoom, self.end], [0.0, STRETCHED, 1.0]))
 
     def cut(self, t: Array, y: Array) -> tuple[Array, Array]:
         """The part of a series that is shown."""
@@ -52,7 +53,7 @@ class Clock(NamedTuple):
         if not self.stretched:
             return _round_times(0.0, self.end, 8)
         early, late = _round_times(0.0, self.zoom, 4), _round_times(self.zoom, self.end, 6)
-        few = [i for i, t in enumerate(late[0]) if float(self.at(t)) > self.STRETCHED + 0.05]
+        few = [i for i, t in enumerate(late[0]) if float(self.at(t)) > STRETCHED + 0.05]
         return early[0] + [late[0][i] for i in few], early[1] + [late[1][i] for i in few]
 
 

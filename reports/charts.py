@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from reports.axis import Array, Clock, end_of, running, thin
+from reports.axis import STRETCHED, Array, Clock, end_of, running, thin
 from reports.columns import COST, DURATION, USERS, Column
 from reports.files import put
 from reports.findings import VERDICTS, Cell, Document, Mark, Row, is_bad, ranked, rows
@@ -163,7 +163,7 @@ def _timeline(lines: Sequence[_Line], candidate: str, clock: Clock) -> Figure:
         )
         axes.axvline(float(clock.at(0)), color=FAINT, linewidth=0.8, zorder=0)
         if clock.stretched:
-            axes.axvspan(0, clock.STRETCHED, color="#f3f5f7", zorder=-1, linewidth=0)
+            axes.axvspan(0, STRETCHED, color="#f3f5f7", zorder=-1, linewidth=0)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(length=2.5, labelsize=8, pad=2)
         return axes

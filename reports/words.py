@@ -133,7 +133,8 @@ def listed(items: Sequence[str], word: str = "and") -> str:
 def reason(why: object) -> str:
     """Why a figure has no value, in a word or two; the commonest reason where there are several."""
     if isinstance(why, Mapping) and why:
-        why = max(sorted(why), key=lambda key: why[key])
+        counts: Mapping[str, int] = why
+        why = max(sorted(counts), key=counts.__getitem__)
     text = str(why or "").replace("_", " ").lower()
     if "observable" in text or "not seen" in text:
         return NOT_SEEN

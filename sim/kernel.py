@@ -104,7 +104,7 @@ class Block(NamedTuple):
 
     due: Array  # f8[BLOCK]
     demand: Array  # u8[BLOCK]: words
-    work: Array  # f8[2, BLOCK]: service time of either version
+    work: Array  # f8[2, BLOCK]: service time of either version; the first row serves both if they are alike
     choice: Array  # u8[BLOCK]: words
     pick: Array  # i4[BLOCK]: 24 bits
     user: Array  # i4[BLOCK]
@@ -147,7 +147,7 @@ class Settings(NamedTuple):
     """What never changes in a trial."""
 
     reals: Array  # f8[9]: start, horizon, timeout; per version slower − 1, lasting; bug share per version
-    whole: Array  # i8[9]: lanes, queue, proxies, backends, tries, policy, status if empty, fallback, tracing
+    whole: Array  # i8[9]: service times (1: alike), queue, proxies, backends, tries, policy, empty, fallback, trace
 
 
 class State(NamedTuple):
@@ -273,7 +273,7 @@ def words(stream, draws, first, to):
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def fill(refs):
     """Draw the block of the clock's number: requests number · BLOCK on. Blocks below 0 are summed back."""
-    _, _, draws, block, _, _, clock, _ = opened(refs)
+    _, _, draws, block, _, _, clock, settings = opened(refs)
     users, zipf = refs[USERS, 1], refs[ACCEPT, 1] > 0
     due, demand, choice, pick, user = block.due, block.demand, block.choice, block.pick, block.user
     number = clock.block[0]
@@ -300,7 +300,7 @@ def fill(refs):
             if x - user[k] >= draws.accept[user[k]]:
                 user[k] = draws.alias[user[k]]
     words(DEMAND, draws, first, demand)
-    for version in range(2):
+    for version in range(settings.whole[0]):
         for k in range(BLOCK):
             block.work[version * BLOCK + k] = quantile(draws.tables, (1 + version) * NODES, demand[k])
     words(CHOICE, draws, first, choice)
@@ -466,6 +466,7 @@ def make(least: int) -> Any:
         free_at, waiting_at, load_at = refs[FREE, 0], refs[WAITING, 0], refs[LOAD, 0]
         key_at, users_at = refs[KEY, 0], refs[USERS, 0]
         bugged = reals[7] > 0.0 or reals[8] > 0.0
+        version_row = (whole[0] - 1) * BLOCK
         stop = min(until, horizon)
         while True:
             if clock.block[1] == clock.block[2]:
@@ -584,7 +585,7 @@ def make(least: int) -> Any:
                                 end = deadline
                                 wait(pods, room, clock, slot, deadline)
                             else:
-                                work = block.work[version * BLOCK + i]
+                                work = block.work[version * version_row + i]
                                 lasting = reals[4 + 2 * version]
                                 age = max(begin - pods.since[slot], 0.0)
                                 if age < lasting:

@@ -97,7 +97,17 @@ class Requests:
         self._clock.counter[3] = self._books.failed_next.size
         slower = [(0.0, 0.0) if w is None else (w[0] - 1.0, w[1]) for w in warm_up]
         reals = [grid.start, grid.horizon, timeout, *slower[0], *slower[1], *user_errors]
-        whole = [slots, queue, proxies, backends, tries, POLICIES[balance], empty, fallback, trace]
+        whole = [
+            len(set(service)),
+            queue,
+            proxies,
+            backends,
+            tries,
+            POLICIES[balance],
+            empty,
+            fallback,
+            trace,
+        ]
         self._settings = kernel.Settings(np.array(reals, np.float64), np.array(whole, np.int64))
         self._draws = arrays.draws_of(seed, rate, users, activity, service)
         self._begin()

@@ -30,7 +30,7 @@ def test_yaml_is_a_scenario_whose_plans_can_be_made(page: str, text: str) -> Non
 
 
 def commands() -> list[str]:
-    """`rolloutlab …` in the pages that can be run as they stand: no placeholders, no files of the reader's."""
+    """`rolloutlab …` in the pages that can be run as they stand: no placeholders, no files of one's own."""
     found = set()
     for page in PAGES:
         for code in re.findall(r"`(rolloutlab [^`\n]+)`", page.read_text(encoding="utf-8")):
