@@ -147,7 +147,9 @@ class Settings(NamedTuple):
     """What never changes in a trial."""
 
     reals: Array  # f8[9]: start, horizon, timeout; per version slower − 1, lasting; bug share per version
-    whole: Array  # i8[9]: service times (1: alike), queue, proxies, backends, tries, policy, empty, fallback, trace
+    whole: (
+        Array  # i8[9]: kinds of service time, queue, proxies, backends, tries, policy, empty, fallback, trace
+    )
 
 
 class State(NamedTuple):

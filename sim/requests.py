@@ -176,7 +176,7 @@ class Requests:
 
     def busy_until(self, slot: int) -> float:
         """When the last of the work in it ends; −inf if it never had any."""
-        last = float(self._pods.free[: self._lanes, slot].max())
+        last: float = max(self._pods.free[: self._lanes, slot].tolist())
         waiting, head = int(self._pods.waiting[slot]), int(self._pods.head[slot])
         if waiting:
             last = max(last, float(self._pods.ring[slot, (head + waiting - 1) % self._pods.ring.shape[1]]))
