@@ -75,6 +75,9 @@ class Requests:
         trace: bool = False,
     ) -> None:
         _check(rate, slots, queue, timeout, grid, backends, proxies, tries, empty)
+        for slower, lasting in filter(None, warm_up):
+            if not (1 <= slower < math.inf and 0 <= lasting < math.inf):
+                raise ValueError(f"warm_up must be (slower ≥ 1, lasting ≥ 0), not {(slower, lasting)}")
         least = balance == "least_outstanding"
         if least and (proxies != 1 or tries != 1):
             raise ValueError(f"least_outstanding needs proxies = 1 and tries = 1, not {proxies} and {tries}")
@@ -95,8 +98,8 @@ class Requests:
         self._block = arrays.empty_block()
         self._clock = kernel.Clock(np.zeros(3, np.int64), np.zeros(4, np.int64), np.array([0.0, np.inf]))
         self._clock.counter[3] = self._books.failed_next.size
-        slower = [(0.0, 0.0) if w is None else (w[0] - 1.0, w[1]) for w in warm_up]
-        reals = [grid.start, grid.horizon, timeout, *slower[0], *slower[1], *user_errors]
+        excess = [(0.0, 0.0) if w is None else (w[0] - 1.0, w[1]) for w in warm_up]
+        reals = [grid.start, grid.horizon, timeout, *excess[0], *excess[1], *user_errors]
         whole = [
             len(set(service)),
             queue,
@@ -114,6 +117,8 @@ class Requests:
 
     def add_pod(self, version: int, error_share: float, listening_since: float) -> int:
         """A new pod that serves; in no rotation yet. Returns its slot, the lowest unused one."""
+        if version not in (STABLE, CANDIDATE):
+            raise ValueError(f"version must be {STABLE} or {CANDIDATE}, not {version}")
         self._reclaim()
         if self._unused:
             slot = heapq.heappop(self._unused)
@@ -155,7 +160,7 @@ class Requests:
         self._pods.mode[slot] = kernel.REFUSING
 
     def silence(self, slot: int) -> None:
-        """Its address is gone: who tries it waits in vain. Work in it goes on."""
+        """Its address is gone: who tries it waits in vain, outstanding meanwhile. Work in it goes on."""
         self._pods.mode[slot] = kernel.SILENT
 
     def serve(self, slot: int, since: float) -> None:
@@ -195,7 +200,7 @@ class Requests:
 
     def advance(self, t: float) -> None:
         """Process every arrival due before `t` ≥ now. Seconds of the tally before `t` are then final."""
-        if t < self.now:
+        if not self.now <= t < math.inf:
             raise ValueError(f"time cannot go back from {self.now} to {t}")
         while True:
             code = self._advance(t, self._refs)

@@ -164,6 +164,8 @@ def test_a_quantile_read_in_the_kernel_is_that_of_the_tally() -> None:
         ({"queue": -1}, "queue=-1"),
         ({"empty": Status.OK}, "empty must be"),
         ({"users": 0}, "users must be"),
+        ({"warm_up": ((0.5, 3.0), None)}, "warm_up must be"),
+        ({"warm_up": (None, (2.0, float("inf")))}, "warm_up must be"),
     ],
 )
 def test_what_it_cannot_do_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -180,8 +182,26 @@ def test_shares_that_are_none_are_refused(shares: list[float]) -> None:
 def test_time_does_not_go_back() -> None:
     requests = world()
     requests.advance(3.0)
-    with pytest.raises(ValueError, match="time cannot go back"):
-        requests.advance(2.0)
+    for t in (2.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="time cannot go back"):
+            requests.advance(t)
+
+
+def test_pods_that_are_not_there_are_refused() -> None:
+    requests = world(backends=2)
+    pod = requests.add_pod(STABLE, 0.0, 0.0)
+    with pytest.raises(ValueError, match="version must be 0 or 1"):
+        requests.add_pod(2, 0.0, 0.0)
+    for slots in ([pod + 1], [-1]):
+        with pytest.raises(ValueError, match="slots must be from 0 to 0"):
+            requests.rotate(0, 0, slots)
+    with pytest.raises(ValueError, match="more slots than pods"):
+        requests.rotate(0, 0, [pod, pod])
+    for proxy, backend in ((1, 0), (0, 2), (-1, 0)):
+        with pytest.raises(ValueError, match="there is no backend"):
+            requests.rotate(proxy, backend, [pod])
+    with pytest.raises(ValueError, match="there is no pod in slot 1"):
+        requests.kill(1, 0.0)
 
 
 def test_the_kernel_refuses_scattered_arrays() -> None:
