@@ -8,17 +8,13 @@ comparison = rolloutlab.compare(scenario, seeds=32)
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from reports.compare import comparison as _comparison
 from reports.figures import Arms, Measured, measure
-from reports.folder import kept
 from scenarios.errors import ScenarioError
 from scenarios.load import load
-from scenarios.names import file_name
-from scenarios.record import ARM, Record, Trial, write
+from scenarios.record import ARM, Record, Trial
 from scenarios.scenario import Scenario
 from sim.batch import Results, Work, run_seeds
 from sim.world import Unrealisable
@@ -74,12 +70,7 @@ class Comparison:
 
     scenario: Scenario
     document: Document
-    records: Path | None = None
     interrupted: bool = False
-
-    def first_records(self) -> list[Record]:
-        """The records of the first seed, arms included; empty where none were kept."""
-        return [] if self.records is None else kept(self.records)
 
 
 def compare(
@@ -89,45 +80,45 @@ def compare(
     strategies: Sequence[str] | None = None,
     candidates: Sequence[str] | None = None,
     jobs: int | None = None,
-    records: Path | None = None,
+    first: Callable[[Sequence[Record]], None] | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Comparison:
     """Compare strategies, each with every candidate, paired by seed.
 
-    `seeds` is a number (0 … N − 1) or the seeds themselves, by default the scenario's. With `records`, the
-    first seed's records are written below that folder. `progress(done, total)` is told of finished seeds.
-    Strategies that this world cannot do are listed in the document's problems. An interrupt (Ctrl-C) ends
-    the work and returns what was finished; KeyboardInterrupt is raised only if nothing was.
+    `seeds` is a number (0 … N − 1) or the seeds themselves, by default the scenario's. `first` is given the
+    first seed's records, arms included, in the process that made them; `progress(done, total)` is told of
+    finished seeds. Strategies that this world cannot do are listed in the document's problems. An interrupt
+    (Ctrl-C) ends the work and returns what was finished; KeyboardInterrupt is raised only if nothing was.
     """
-    wanted = list(
-        range(seeds if seeds is not None else scenario.seeds) if not isinstance(seeds, Sequence) else seeds
-    )
-    problems = {n: why for n, why in scenario.unrealisable().items() if strategies is None or n in strategies}
-    chosen = tuple(n for n in strategies or scenario.strategies if n not in problems)
+    if seeds is None or isinstance(seeds, int):
+        seeds = range(scenario.seeds if seeds is None else seeds)
+    impossible = scenario.unrealisable()
+    names = list(strategies or scenario.strategies)
+    chosen = tuple(name for name in names if name not in impossible)
     variants = tuple(candidates or scenario.variants)
-    keep = None if records is None else partial(_keep, folder=records)
-    work = Work(scenario, chosen, variants, _measure, keep)
+    work = Work(scenario, chosen, variants, Arms, measure, first)
+    finished, interrupted = _finished(work, seeds, jobs, progress)
+    done = [seed for seed in seeds if seed in finished]
+    problems = {name: impossible[name] for name in names if name in impossible}
+    document = _comparison(scenario, done, [finished[seed] for seed in done], problems)
+    return Comparison(scenario, document, interrupted)
+
+
+def _finished(
+    work: Work[Arms, Measured],
+    seeds: Sequence[int],
+    jobs: int | None,
+    progress: Callable[[int, int], None],
+) -> tuple[dict[int, Results[Measured]], bool]:
+    """Results by seed, and whether an interrupt came before all were there."""
     finished: dict[int, Results[Measured]] = {}
-    interrupted = False
-    progress(0, len(wanted))
+    progress(0, len(seeds))
     try:
-        for seed, results in run_seeds(work, wanted, jobs):
+        for seed, results in run_seeds(work, seeds, jobs):
             finished[seed] = results
-            progress(len(finished), len(wanted))
+            progress(len(finished), len(seeds))
     except KeyboardInterrupt:
         if not finished:
             raise
-        interrupted = True
-    done = [seed for seed in wanted if seed in finished]
-    document = _comparison(scenario, done, [finished[seed] for seed in done], problems)
-    return Comparison(scenario, document, records, interrupted)
-
-
-def _measure(record: Record, stable: Record, candidate: Record) -> Measured:
-    return measure(record, Arms(stable, candidate))
-
-
-def _keep(record: Record, folder: Path) -> None:
-    trial = record.trial
-    name = "--".join((trial.strategy, trial.candidate or "stable", f"seed-{trial.seed}"))
-    write(record, folder / file_name(name))
+        return finished, True
+    return finished, False

@@ -3,9 +3,10 @@
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -30,6 +31,7 @@ from scenarios.codec import RecordError
 from scenarios.errors import ScenarioError
 from scenarios.load import library, load
 from scenarios.names import file_name
+from scenarios.record import Record
 from scenarios.route import Unrealisable
 
 BAD_INPUT, OUR_BUG, INTERRUPTED, TERMINATED = 2, 1, 130, 143
@@ -120,12 +122,12 @@ def compare(
                 strategies=strategy,
                 candidates=candidate,
                 jobs=jobs,
-                records=workshop / folder.RECORDS,
+                first=partial(_keep, workshop),
                 progress=told,
             )
         text, made = documents.dumps(result.document), _provenance(command)
         folder.store(workshop, text, made)
-        page.write_report(workshop, result.document, result.first_records(), world, command, made)
+        page.write_page(workshop, result.document, world, command, made)
     match output:
         case Output.TABLE:
             Console().print(table.table(result.document, world, command, target / folder.PAGE))
@@ -291,6 +293,14 @@ def _known(names: list[str] | None, known: Any, word: str) -> None:
         if name not in known:
             there = ", ".join(known)
             raise typer.BadParameter(f"no {word} is called {name!r}; there is {there}")
+
+
+def _keep(workshop: Path, records: Sequence[Record]) -> None:
+    """What a report needs of the first seed: its records, and the charts that are drawn from them."""
+    from reports import folder, page
+
+    folder.keep(records, workshop / folder.RECORDS)
+    page.write_timelines(workshop, records)
 
 
 def _texts(name: str) -> Iterator[tuple[str, str]]:

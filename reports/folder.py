@@ -11,7 +11,7 @@ from typing import Any
 
 from scenarios.codec import RecordError
 from scenarios.names import file_name
-from scenarios.record import ARM, Record, read
+from scenarios.record import ARM, Record, read, write
 
 RUNS = Path("runs")
 COMPARISON, PROVENANCE, RECORDS, PAGE, CHARTS = (
@@ -106,6 +106,14 @@ def kept(folder: Path) -> list[Record]:
     """The records in a folder, in the order in which the scenario names their strategies and candidates."""
     records = [read(place) for place in folder.iterdir()] if folder.is_dir() else []
     return sorted(records, key=_place)
+
+
+def keep(records: Sequence[Record], folder: Path) -> None:
+    """Write records into a folder, one folder each."""
+    for record in records:
+        trial = record.trial
+        name = "--".join((trial.strategy, trial.candidate or "stable", f"seed-{trial.seed}"))
+        write(record, folder / file_name(name))
 
 
 def _place(record: Record) -> tuple[int, int]:

@@ -4,16 +4,12 @@ Reads the comparison document and a few records; runs nothing. Whatever a scenar
 """
 
 import json
-import multiprocessing
-import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -53,11 +49,36 @@ def write_report(
     `records` are one seed's; candidates without a record get no timeline. Each file is written whole or not
     at all, the page last. Raises OSError where the folder cannot be written.
     """
-    base = Path(folder)
-    candidates = list(document["control"]["candidates"])
-    tasks = [_Task(base / CHARTS, at, document, records, c) for at, c in enumerate(candidates)]
-    pictures = dict(zip(candidates, _all_drawn(tasks), strict=True))
-    path = base / PAGE
+    write_timelines(folder, records)
+    return write_page(folder, document, scenario, command, provenance)
+
+
+def write_timelines(folder: str | Path, records: Sequence[Record]) -> None:
+    """Draw what happened over time, a chart for each candidate: the part of a report that needs records."""
+    variants = list(records[0].trial.scenario.variants) if records else []
+    for at, candidate in enumerate(variants):
+        if any(r.trial.candidate == candidate and r.outcome is not None for r in records):
+            _write(
+                _chart(folder, "timeline", at, candidate), charts.drawn(charts.timeline(records, candidate))
+            )
+
+
+def write_page(
+    folder: str | Path,
+    document: Document,
+    scenario: Scenario,
+    command: str,
+    provenance: Mapping[str, Any],
+) -> Path:
+    """Draw what the comparison's document shows; put it and the timelines that are there into the page."""
+    pictures: dict[str, list[Picture]] = {}
+    for at, candidate in enumerate(scenario.variants):
+        if any(row["candidate"] == candidate for row in document["rows"]):
+            drawn = charts.drawn(charts.trade_off(document, candidate))
+            _write(_chart(folder, "trade-off", at, candidate), drawn)
+        kinds = [kind for kind in _SAYS if _svg(_chart(folder, kind, at, candidate)).is_file()]
+        pictures[candidate] = [_picture(folder, kind, at, candidate) for kind in kinds]
+    path = Path(folder) / PAGE
     put(path, page(document, pictures, scenario, command, provenance).encode())
     return path
 
@@ -84,52 +105,31 @@ def page(
     )
 
 
-class _Task(NamedTuple):
-    """One candidate's charts."""
-
-    folder: Path
-    at: int
-    document: Document
-    records: Sequence[Record]
-    candidate: str
+_SAYS = {
+    "timeline": "Capacity, requests to the candidate, failures and latency over time, candidate {}",
+    "trade-off": "Users harmed, extra pods and duration of each strategy, candidate {}",
+}
 
 
-_tasks: Sequence[_Task] = ()  # what forked processes are to draw: inherited, not sent
+def _chart(folder: str | Path, kind: str, at: int, candidate: str) -> Path:
+    """Where a candidate's chart lies, without a suffix."""
+    return Path(folder) / CHARTS / f"{kind}-{_stem(candidate, at)}"
 
 
-def _all_drawn(tasks: Sequence[_Task]) -> list[tuple[Picture, ...]]:
-    """Each candidate's charts, drawn side by side where processes can be forked."""
-    global _tasks
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
-    if min(cores, len(tasks)) < 2:
-        return [_pictures(*task) for task in tasks]
-    _tasks = tasks
-    with ProcessPoolExecutor(min(cores, len(tasks)), multiprocessing.get_context("fork")) as pool:
-        return list(pool.map(_drawn, range(len(tasks))))
+def _svg(path: Path) -> Path:
+    return path.with_name(f"{path.name}.svg")
 
 
-def _drawn(at: int) -> tuple[Picture, ...]:
-    return _pictures(*_tasks[at])
+def _write(path: Path, drawn: charts.Drawn) -> None:
+    # the stem may hold dots of its own, so suffixes are added and not replaced
+    put(path.with_name(f"{path.name}.png"), drawn.png)
+    put(_svg(path), drawn.svg.encode())
 
 
-def _pictures(
-    folder: Path, at: int, document: Document, records: Sequence[Record], candidate: str
-) -> tuple[Picture, ...]:
-    """Draw and write the charts of a candidate."""
-    figures = []
-    if any(r.trial.candidate == candidate and r.outcome is not None for r in records):
-        says = f"Capacity, requests to the candidate, failures and latency over time, candidate {candidate}"
-        figures.append(("timeline", says, charts.timeline(records, candidate)))
-    if any(row["candidate"] == candidate for row in document["rows"]):
-        says = f"Users harmed, extra pods and duration of each strategy, candidate {candidate}"
-        figures.append(("trade-off", says, charts.trade_off(document, candidate)))
-    made = []
-    for kind, says, figure in figures:
-        drawn, stem = charts.drawn(figure), f"{kind}-{_stem(candidate, at)}"
-        put(folder / f"{stem}.png", drawn.png)
-        put(folder / f"{stem}.svg", drawn.svg.encode())
-        made.append(Picture(stem, plain(says), _inline(drawn.svg, f"{kind[:2]}{at}", plain(says))))
-    return tuple(made)
+def _picture(folder: str | Path, kind: str, at: int, candidate: str) -> Picture:
+    path, says = _chart(folder, kind, at, candidate), plain(_SAYS[kind].format(candidate))
+    svg = _svg(path).read_text(encoding="utf-8")
+    return Picture(path.name, says, _inline(svg, f"{kind[:2]}{at}", says))
 
 
 def _stem(candidate: str, at: int) -> str:

@@ -51,7 +51,7 @@ def write(arrays: Mapping[str, Integers], path: Path) -> None:
             entry.compress_type, entry.create_system = zipfile.ZIP_DEFLATED, 3
             content = io.BytesIO()
             npy.write_array(content, np.ascontiguousarray(arrays[name]), version=(1, 0), allow_pickle=False)
-            archive.writestr(entry, content.getvalue(), compresslevel=6)
+            archive.writestr(entry, content.getvalue(), compresslevel=1)
 
 
 def read(path: Path, expected: Mapping[str, tuple[str, Shape]]) -> dict[str, Integers]:

@@ -16,62 +16,65 @@ from scenarios.record import ARM, Record, Trial
 from scenarios.scenario import Scenario
 from sim.world import simulate
 
+Arms = TypeVar("Arms")
 Measured = TypeVar("Measured")
-Measure = Callable[[Record, Record, Record], Measured]
-"""What is kept of a trial, given its record and its seed's arms: all stable, and all that candidate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Work(Generic[Measured]):
-    """What is done for each seed: these strategies with these candidates, measured so."""
+class Work(Generic[Arms, Measured]):
+    """What is done for each seed: these strategies with these candidates, measured so.
+
+    `arms` puts a seed's control arms together (all stable, and all that candidate), once per candidate;
+    `measure` is all that is kept of a trial. `first` gets the first seed's records, arms included.
+    """
 
     scenario: Scenario
     strategies: tuple[str, ...]
     candidates: tuple[str, ...]
-    measure: Measure[Measured]
-    keep: Callable[[Record], None] | None = None
-
-    @property
-    def trials(self) -> int:
-        """Trials per seed, arms included."""
-        return 1 + len(self.candidates) * (1 + len(self.strategies))
+    arms: Callable[[Record, Record], Arms]
+    measure: Callable[[Record, Arms], Measured]
+    first: Callable[[Sequence[Record]], None] | None = None
 
 
 Results = dict[tuple[str, str | None], Measured]
 """By strategy and candidate; the arms are (`control`, None) and (`control`, candidate)."""
 
 
-def one_seed(work: Work[Measured], seed: int, *, keep: bool = False) -> Results[Measured]:
-    """All trials of a seed, one after the other; no record outlives its measurement."""
+def one_seed(work: Work[Arms, Measured], seed: int, *, first: bool = False) -> Results[Measured]:
+    """All trials of a seed, one by one; but for the first seed no record outlives its measurement."""
     results: Results[Measured] = {}
+    kept: list[Record] = []
 
     def run(strategy: str, candidate: str | None) -> Record:
         record = simulate(Trial(work.scenario, strategy, candidate, seed))
-        if keep and work.keep is not None:
-            work.keep(record)
+        if first:
+            kept.append(record)
         return record
 
     stable = run(ARM, None)
-    results[ARM, None] = work.measure(stable, stable, stable)
+    results[ARM, None] = work.measure(stable, work.arms(stable, stable))
     for candidate in work.candidates:
         arm = run(ARM, candidate)
-        results[ARM, candidate] = work.measure(arm, stable, arm)
+        arms = work.arms(stable, arm)
+        results[ARM, candidate] = work.measure(arm, arms)
         for strategy in work.strategies:
-            results[strategy, candidate] = work.measure(run(strategy, candidate), stable, arm)
+            results[strategy, candidate] = work.measure(run(strategy, candidate), arms)
+    if first and work.first is not None:
+        work.first(kept)
     return results
 
 
 def run_seeds(
-    work: Work[Measured], seeds: Sequence[int], jobs: int | None = None
+    work: Work[Arms, Measured], seeds: Sequence[int], jobs: int | None = None
 ) -> Iterator[tuple[int, Results[Measured]]]:
-    """Each seed's results, as they are finished. The first seed's records go to `work.keep`.
+    """Each seed's results, as they are finished. The first seed's records go to `work.first`.
 
     `jobs` processes, by default one per core. Closing the iterator early ends the processes.
     """
     jobs = min(jobs or len(os.sched_getaffinity(0)), len(seeds))
     if jobs <= 1:
         for seed in seeds:
-            yield seed, one_seed(work, seed, keep=seed == seeds[0])
+            yield seed, one_seed(work, seed, first=seed == seeds[0])
         return
     _compile(work, seeds[0])
     method = "fork" if sys.platform == "linux" else "spawn"
@@ -94,16 +97,16 @@ def _as_finished(waiting: Waiting[Measured]) -> Iterator[tuple[int, Results[Meas
             yield waiting.pop(future), future.result()
 
 
-def _compile(work: Work[Measured], seed: int) -> None:
+def _compile(work: Work[Arms, Measured], seed: int) -> None:
     """Load the whole kernel before processes are forked, so that it is compiled or read once."""
     simulate(Trial(work.scenario, (*work.strategies, ARM)[0], work.candidates[0], seed))
 
 
-_work: Work[Any]
+_work: Work[Any, Any]
 _first: int
 
 
-def _begin(work: Work[Any], first: int) -> None:
+def _begin(work: Work[Any, Any], first: int) -> None:
     """In each process: Ctrl-C is for the parent, which lets finished work stand."""
     global _work, _first
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -111,4 +114,4 @@ def _begin(work: Work[Any], first: int) -> None:
 
 
 def _one(seed: int) -> Results[Any]:
-    return one_seed(_work, seed, keep=seed == _first)
+    return one_seed(_work, seed, first=seed == _first)
