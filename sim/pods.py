@@ -36,6 +36,7 @@ class Kit:
     version: Version
     settings: PodSettings
     delays: Delays
+    nodes: int = 1
 
 
 class Listener(Protocol):
@@ -146,9 +147,7 @@ class Pod:
         self.starts += 1
         begun, now = self.starts, self.clock.now
         self.running_since = now
-        relist = nanoseconds(self.kit.delays.relist)
-        share = self._u(Purpose.RELIST, self.starts)
-        seen = now + RELIST_AT_LEAST + int(share * max(relist - RELIST_AT_LEAST, 0))
+        seen = self._relist(now + RELIST_AT_LEAST)
         self.clock.at(seen, Order.POD, lambda: self._if_current(begun, self._seen_running))
         start = self.kit.version.start
         if start == "never":
@@ -174,6 +173,14 @@ class Pod:
             period=nanoseconds(probe.period),
             success=probe.success,
         )
+
+    def _relist(self, earliest: int) -> int:
+        """The next look of its node's kubelet: one clock for all pods there, so that a wave shares it."""
+        period = nanoseconds(self.kit.delays.relist)
+        if period == 0:
+            return earliest
+        phase = int(u(self.kit.seed, Purpose.RELIST, self.ordinal % self.kit.nodes) * period)
+        return earliest + (phase - earliest) % period
 
     def _if_current(self, start: int, then: Callable[[], None]) -> None:
         if start == self.starts and not self.gone:
@@ -219,7 +226,7 @@ class Pod:
         self.restarts += 1
         self.backoffs += 1
         # the kubelet acts on what its relist shows: out of rotation first, then the restart
-        lag = int(self._u(Purpose.CRASH, self.restarts) * nanoseconds(self.kit.delays.relist))
+        lag = self._relist(self.clock.now) - self.clock.now
         self.clock.after(lag, Order.POD, self._not_ready)
         self.clock.after(lag + nanoseconds(restart_delay(self.backoffs)), Order.POD, self._run)
 

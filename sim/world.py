@@ -21,7 +21,7 @@ from scenarios.semantics.deployment import Deployment, RollingUpdate
 from scenarios.tally import Grid, Status
 from scenarios.world import Router
 from sim.clock import SECOND, Clock, Order, nanoseconds, on_grid
-from sim.controllers import PoolController
+from sim.controllers import VERSIONS, PoolController
 from sim.endpoints import Endpoints, Serving, proxies
 from sim.pods import Kit, Pod
 from sim.requests import Requests
@@ -139,13 +139,17 @@ class World:
         )
 
     def _pool_seen(self, pool: PoolController) -> PoolSeen:
-        counts = {}
-        for version in (STABLE, CANDIDATE):
-            if pods := pool.of(version):
-                ready = sum(pod.ready for pod in pods)
-                counts[version] = (len(pods), ready, sum(pod.available_since is not None for pod in pods))
-        wanted = pool.deployment
-        return PoolSeen(wanted.replicas, wanted.version, counts, pool.terminating, pool.overdue)
+        counts, terminating, wanted = [[0, 0, 0], [0, 0, 0]], 0, pool.deployment
+        for pod in pool.pods:
+            if pod.terminating:
+                terminating += not pod.gone
+            else:
+                of_version = counts[pod.kit.index]
+                of_version[0] += 1
+                of_version[1] += pod.ready_since is not None
+                of_version[2] += pod.available_since is not None
+        seen = {name: (n[0], n[1], n[2]) for name, n in zip(VERSIONS, counts, strict=True) if n[0]}
+        return PoolSeen(wanted.replicas, wanted.version, seen, terminating, pool.overdue)
 
     def _do(self, asked: Asked) -> None:
         match asked.action:
@@ -328,7 +332,7 @@ class World:
         runs = self.scenario.version(version, self.trial.candidate or next(iter(self.scenario.variants)))
         index = 0 if version == STABLE else 1
         delays = self.scenario.cluster.delays
-        return Kit(self.trial.seed, index, runs, self.scenario.pods(runs), delays)
+        return Kit(self.trial.seed, index, runs, self.scenario.pods(runs), delays, self.scenario.cluster.nodes)
 
     def _min_ready(self, version: str) -> float:
         return float(self.kits[version].settings.min_ready)
