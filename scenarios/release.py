@@ -130,7 +130,9 @@ def step(plan: Plan, guards: Guards, state: State, seen: Observation) -> Step:
     if state.index < 0:
         return _enter(plan, _judge_all(guards, state, seen, ()), seen.t, 0, None)
     stage = path(plan, state)[state.index]
-    state = replace(state, done=state.done | (seen.done & state.asked))
+    answered = seen.done & state.asked
+    if not answered <= state.done:
+        state = replace(state, done=state.done | answered)
     state = _count_pods(stage, _judge_all(guards, state, seen, stage.guards), seen)
     refused = {i: why for i, why in seen.refused.items() if i in state.asked and i not in state.done}
     if (why := _gone_wrong(guards, stage, state, seen)) is not None:

@@ -82,11 +82,6 @@ class PoolController:
         index = VERSIONS.index(version)
         return [pod for pod in self.pods if pod.kit.index == index and not pod.terminating]
 
-    @property
-    def terminating(self) -> int:
-        """Pods on their way out."""
-        return sum(pod.terminating and not pod.gone for pod in self.pods)
-
     def _sync(self) -> None:
         self._planned = False
         self.pods = [pod for pod in self.pods if not pod.gone]

@@ -42,6 +42,7 @@ class Proxy(ABC):
         self.generation = 0
         self.last_sync: int | None = None
         self.planned = False
+        self.in_kernel: tuple[list[list[int]], list[float]] | None = None
 
     def hear(self, pod: Pod, entry: Serving) -> None:
         """A pod's entry changed; whatever it is, it uses up a sync."""
@@ -92,10 +93,13 @@ class Proxy(ABC):
 
     def _put_in_force(self, endpoints: list[list[int]], route: Lowered, generation: int) -> None:
         spare = self.backends - len(route.weights)
-        self.requests.advance(self.clock.seconds)
-        for backend, slots in enumerate([*endpoints, *[[]] * spare]):
-            self.requests.rotate(self.index, backend, slots)
-        self.requests.weigh(self.index, [*route.weights, *[0.0] * spare])
+        wanted = [*endpoints, *[[]] * spare], [*route.weights, *[0.0] * spare]
+        if wanted != self.in_kernel:
+            self.requests.advance(self.clock.seconds)
+            for backend, slots in enumerate(wanted[0]):
+                self.requests.rotate(self.index, backend, slots)
+            self.requests.weigh(self.index, wanted[1])
+            self.in_kernel = wanted
         self.acknowledged(generation)
 
 

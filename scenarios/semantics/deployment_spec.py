@@ -7,6 +7,7 @@ apimachinery `pkg/util/intstr` (GetScaledValueFromIntOrPercent). Names in bracke
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from scenarios.semantics.replica_set import ReplicaSet, oldest_first
 
@@ -28,6 +29,7 @@ def resolve(value: IntOrPercent, desired: int, *, round_up: bool) -> int:
     raise FencepostError(f'expected a number of pods or a percentage such as "25%", got {value!r}')
 
 
+@lru_cache(maxsize=1024)
 def resolve_fenceposts(
     max_surge: IntOrPercent, max_unavailable: IntOrPercent, desired: int
 ) -> tuple[int, int]:
