@@ -1,6 +1,6 @@
 """Many seeds: the same results for any number of processes, and the first seed's records kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -31,19 +31,29 @@ SCENARIO = loads(WORLD, "test")
 Measured = tuple[str, str | None, int, int, int, int, str]
 
 
-def measure(record: Record, stable: Record, arm: Record) -> Measured:
-    """Enough of a record to tell it from any other, and of its arms to tell that they are its own."""
+Arms = tuple[Record, Record]
+
+
+def arms(stable: Record, candidate: Record) -> Arms:
+    return stable, candidate
+
+
+def measure(record: Record, beside: Arms) -> Measured:
+    """Enough of a record to tell it from any other; its arms are its own."""
     trial, tally = record.trial, record.truth.tally
-    assert stable.trial.strategy == arm.trial.strategy == ARM
-    assert stable.trial.seed == arm.trial.seed == trial.seed
-    assert (stable.trial.candidate, arm.trial.candidate) == (None, trial.candidate)
+    assert [arm.trial.strategy for arm in beside] == [ARM, ARM]
+    assert [arm.trial.seed for arm in beside] == [trial.seed, trial.seed]
+    assert [arm.trial.candidate for arm in beside] == [None, trial.candidate]
     numbers = (int(np.square(tally.counts).sum()), int(tally.arrivals[::7].sum()), int(tally.users.sum()))
     settled = str(record.outcome and record.outcome.settled_at)
     return (trial.strategy, trial.candidate, trial.seed, *numbers, settled)
 
 
-def work(keep: Callable[[Record], None] | None = None) -> Work[Measured]:
-    return Work(SCENARIO, ("rolling", "blue-green"), ("healthy", "errors"), measure, keep)
+def work(first: Callable[[Sequence[Record]], None] | None = None) -> Work[Arms, Measured]:
+    return Work(SCENARIO, ("rolling", "blue-green"), ("healthy", "errors"), arms, measure, first)
+
+
+TRIALS = 1 + 2 * (1 + 2)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +71,7 @@ def test_a_seed_is_its_arms_and_every_strategy_with_every_candidate(
         for candidate in ("healthy", "errors")
     }
     assert all(set(results) == expected for results in alone.values())
-    assert len(expected) == work().trials
+    assert len(expected) == TRIALS
     for seed, results in alone.items():
         for (strategy, candidate), measured in results.items():
             assert measured[:3] == (strategy, candidate, seed)
@@ -78,8 +88,8 @@ def test_a_seed_depends_on_nothing_but_itself(alone: dict[int, Results[Measured]
 
 def test_the_first_seeds_records_are_kept_and_no_others() -> None:
     kept = list[Record]()
-    list(run_seeds(work(kept.append), [5, 6], jobs=1))
-    assert len(kept) == work().trials
+    list(run_seeds(work(kept.extend), [5, 6], jobs=1))
+    assert len(kept) == TRIALS
     assert {record.trial.seed for record in kept} == {5}
 
 
@@ -95,11 +105,11 @@ def test_whoever_stops_listening_ends_the_processes(alone: dict[int, Results[Mea
 
 
 def test_a_trial_that_fails_is_heard_of() -> None:
-    def broken(record: Record, stable: Record, arm: Record) -> Measured:
+    def broken(record: Record, beside: Arms) -> Measured:
         raise ArithmeticError(record.trial.strategy)
 
     with pytest.raises(ArithmeticError, match=ARM):
-        list(run_seeds(Work(SCENARIO, (), ("healthy",), broken), [0, 1], jobs=1))
+        list(run_seeds(Work(SCENARIO, (), ("healthy",), arms, broken), [0, 1], jobs=1))
 
 
 @pytest.mark.parametrize("strategy", ["rolling", "blue-green"])
