@@ -52,7 +52,12 @@ def routes_of(proxies: int, backends: int, slots: int) -> kernel.Routes:
 
 
 def draws_of(
-    seed: int, rate: float, users: int, activity: Activity, service: tuple[Distribution, Distribution]
+    seed: int,
+    rate: float,
+    users: int,
+    activity: Activity,
+    service: tuple[Distribution, Distribution],
+    settling: float,
 ) -> kernel.Draws:
     chosen = traffic.alias_table(users, activity)
     return kernel.Draws(
@@ -60,7 +65,8 @@ def draws_of(
         tables=np.stack([draws.table(d) for d in (Exponential(1.0 / rate), *service)]),
         accept=chosen.accept,
         alias=chosen.alias,
-        borders=np.zeros(1),
+        # room for the settling time's requests, some more than there will be
+        borders=np.zeros(8 + int(1.1 * rate * settling / kernel.BLOCK)),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from scenarios.record import ARM, Record, Trial
 from scenarios.scenario import Scenario
+from sim.arms import as_candidate, behaves_as_stable
 from sim.world import simulate
 
 Arms = TypeVar("Arms")
@@ -45,16 +46,19 @@ def one_seed(work: Work[Arms, Measured], seed: int, *, first: bool = False) -> R
     results: Results[Measured] = {}
     kept: list[Record] = []
 
-    def run(strategy: str, candidate: str | None) -> Record:
-        record = simulate(Trial(work.scenario, strategy, candidate, seed))
+    def keep(record: Record) -> Record:
         if first:
             kept.append(record)
         return record
 
+    def run(strategy: str, candidate: str | None) -> Record:
+        return keep(simulate(Trial(work.scenario, strategy, candidate, seed)))
+
     stable = run(ARM, None)
     results[ARM, None] = work.measure(stable, work.arms(stable, stable))
     for candidate in work.candidates:
-        arm = run(ARM, candidate)
+        twin = behaves_as_stable(work.scenario, candidate)
+        arm = keep(as_candidate(stable, candidate)) if twin else run(ARM, candidate)
         arms = work.arms(stable, arm)
         results[ARM, candidate] = work.measure(arm, arms)
         for strategy in work.strategies:

@@ -176,7 +176,7 @@ def references(state: State) -> Array:
     for row, array in zip(table, arrays, strict=True):
         if not (array.flags.c_contiguous and array.flags.aligned):
             raise ValueError("the kernel needs contiguous arrays")
-        row[0], row[1 : 1 + array.ndim] = array.ctypes.data, array.shape
+        row[0], row[1 : 1 + array.ndim] = array.__array_interface__["data"][0], array.shape
     return table
 
 

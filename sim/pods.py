@@ -118,7 +118,9 @@ class Pod:
         if self.kit.version.crash is not None:
             since = self.clock.now - int(self._crash_after() * self._u(Purpose.CRASH, 0))
         self._add_to_kernel(since)
-        self._ready_now()
+        # nobody has to be told: proxies and controllers start out knowing it
+        self.ready_since = self.clock.now
+        self.listener.happened(self, PodEvent.IN)
         self._plan_crash(since)
 
     def delete(self) -> None:

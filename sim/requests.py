@@ -112,7 +112,7 @@ class Requests:
             trace,
         ]
         self._settings = kernel.Settings(np.array(reals, np.float64), np.array(whole, np.int64))
-        self._draws = arrays.draws_of(seed, rate, users, activity, service)
+        self._draws = arrays.draws_of(seed, rate, users, activity, service, -grid.start)
         self._begin()
 
     def add_pod(self, version: int, error_share: float, listening_since: float) -> int:

@@ -332,7 +332,9 @@ class World:
         runs = self.scenario.version(version, self.trial.candidate or next(iter(self.scenario.variants)))
         index = 0 if version == STABLE else 1
         delays = self.scenario.cluster.delays
-        return Kit(self.trial.seed, index, runs, self.scenario.pods(runs), delays, self.scenario.cluster.nodes)
+        return Kit(
+            self.trial.seed, index, runs, self.scenario.pods(runs), delays, self.scenario.cluster.nodes
+        )
 
     def _min_ready(self, version: str) -> float:
         return float(self.kits[version].settings.min_ready)

@@ -1,0 +1,39 @@
+"""The arm of a candidate that behaves as stable does, without simulating it: stable's arm under another name."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from scenarios.record import Record, Truth
+from scenarios.scenario import Scenario
+from scenarios.tally import CANDIDATE, LAST_CANDIDATE, MET_CANDIDATE, MET_STABLE, NOBODY, STABLE, Tally
+
+_SWAPPED = [CANDIDATE, STABLE, NOBODY]
+
+
+def behaves_as_stable(scenario: Scenario, candidate: str) -> bool:
+    """Whether the variant differs from stable by its image at most, in nothing that is drawn by version."""
+    stable = scenario.versions.stable
+    drawn = stable.crash is not None or stable.share_failing("pods") > 0
+    return not drawn and scenario.variants[candidate].model_copy(update={"image": stable.image}) == stable
+
+
+def as_candidate(arm: Record, candidate: str) -> Record:
+    """Stable's arm as the arm of such a candidate: what reached stable has reached the candidate."""
+    pods = replace(arm.truth.pods, version=np.full_like(arm.truth.pods.version, CANDIDATE))
+    truth = Truth(_renamed(arm.truth.tally), pods, arm.truth.routes)
+    return Record(replace(arm.trial, candidate=candidate), truth)
+
+
+def _renamed(tally: Tally) -> Tally:
+    met = tally.users & np.uint32(MET_STABLE)
+    # whoever met stable has met the candidate, and met it last
+    met_last = np.uint32(MET_CANDIDATE) * met + np.uint32(LAST_CANDIDATE) * met
+    return replace(
+        tally,
+        counts=np.ascontiguousarray(tally.counts[:, _SWAPPED]),
+        arrivals=np.ascontiguousarray(tally.arrivals[:, _SWAPPED]),
+        latency=np.ascontiguousarray(tally.latency[:, ::-1]),
+        new_met=np.ascontiguousarray(tally.new_met[:, ::-1]),
+        users=(tally.users & ~np.uint32(MET_STABLE)) | met_last,
+    )

@@ -1,0 +1,30 @@
+"""An arm that is not simulated is the one that would have been."""
+
+from dataclasses import fields
+
+import numpy as np
+
+from scenarios.load import load
+from scenarios.record import ARM, Trial
+from sim.arms import as_candidate, behaves_as_stable
+from sim.world import simulate
+
+
+def test_the_arm_of_a_candidate_like_stable_is_stables_under_another_name() -> None:
+    scenario = load("quickstart", ["clock.horizon=5m", "versions.stable.errors=[{share: 1%, of: requests}]"])
+    assert behaves_as_stable(scenario, "healthy")
+    made = as_candidate(simulate(Trial(scenario, ARM, None, 5)), "healthy")
+    simulated = simulate(Trial(scenario, ARM, "healthy", 5))
+    assert made.trial == simulated.trial
+    assert made.truth.routes == simulated.truth.routes
+    for part in ("tally", "pods"):
+        one, other = getattr(made.truth, part), getattr(simulated.truth, part)
+        for field in fields(one):
+            assert np.array_equal(getattr(one, field.name), getattr(other, field.name)), field.name
+
+
+def test_what_differs_or_is_drawn_by_version_is_simulated() -> None:
+    scenario = load("quickstart")
+    assert not behaves_as_stable(scenario, "errors")
+    broken = load("quickstart", ["versions.stable.errors=[{share: 1%, of: pods}]"])
+    assert not behaves_as_stable(broken, "healthy")
