@@ -96,8 +96,8 @@ def test_without_pre_stop_each_update_costs_connections_whether_or_not_the_app_d
 
 @pytest.mark.xfail(
     strict=True,
-    reason="not explained: one at a time without preStop, simulation loses about 195, the node 38 and 27; by its "
-    "own timings it should have lost some 190: each new pod uses up kube-proxy's second just before",
+    reason="not explained: one at a time without preStop, simulation loses about 195, the node 38 and 27; by "
+    "its own timings it should have lost some 190: each new pod uses up kube-proxy's second just before",
 )
 def test_one_at_a_time_without_pre_stop_costs_what_it_cost_on_the_node() -> None:
     assert 38 / 3 < mean(updates(), failed) < 38 * 3
