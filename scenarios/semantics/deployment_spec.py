@@ -29,7 +29,7 @@ def resolve(value: IntOrPercent, desired: int, *, round_up: bool) -> int:
     raise FencepostError(f'expected a number of pods or a percentage such as "25%", got {value!r}')
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)  # True is not 1 here
 def resolve_fenceposts(
     max_surge: IntOrPercent, max_unavailable: IntOrPercent, desired: int
 ) -> tuple[int, int]:
