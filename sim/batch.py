@@ -75,7 +75,7 @@ def run_seeds(
 
     `jobs` processes, by default one per core. Closing the iterator early ends the processes.
     """
-    jobs = min(jobs or len(os.sched_getaffinity(0)), len(seeds))
+    jobs = min(jobs or _cores(), len(seeds))
     if jobs <= 1:
         for seed in seeds:
             yield seed, one_seed(work, seed, first=seed == seeds[0])
@@ -89,6 +89,11 @@ def run_seeds(
             yield from _as_finished(waiting)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _cores() -> int:
+    """Cores that this process may use; elsewhere than on Linux, those there are."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 Waiting = dict[Future[Results[Measured]], int]
