@@ -1,4 +1,4 @@
-"""The arm of a candidate that behaves as stable does, without simulating it: stable's arm under another name."""
+"""The arm of a candidate that behaves as stable does: not simulated, but stable's under another name."""
 
 from dataclasses import replace
 

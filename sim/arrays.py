@@ -70,17 +70,19 @@ def draws_of(
     )
 
 
-def empty_block() -> kernel.Block:
-    n = kernel.BLOCK
-    return kernel.Block(
-        due=np.zeros(n),
-        demand=np.zeros(n, np.uint64),
-        work=np.zeros((2, n)),
-        choice=np.zeros(n, np.uint64),
-        pick=np.zeros(n, np.int32),
-        user=np.zeros(n, np.int32),
-        reached=np.zeros(n, np.uint32),
+def empty_blocks(first: int = 0, end: int = 0) -> tuple[kernel.Block, kernel.Drawn]:
+    """Room for the blocks from number `first` up to `end`, and a row that is drawn anew for any other."""
+    n, rows = kernel.BLOCK, 1 + end - first
+    block = kernel.Block(
+        due=np.zeros((rows, n)),
+        demand=np.zeros((rows, n), np.uint64),
+        work=np.zeros((rows, 2, n)),
+        choice=np.zeros((rows, n), np.uint64),
+        pick=np.zeros((rows, n), np.int32),
+        user=np.zeros((rows, n), np.int32),
+        reached=np.zeros((1, n), np.uint32),
     )
+    return block, kernel.Drawn(np.full(rows, kernel.NOT_DRAWN), np.array([first], np.int64))
 
 
 def books_of(tally: Tally) -> kernel.Books:

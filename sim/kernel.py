@@ -100,14 +100,14 @@ class Draws(NamedTuple):
 
 
 class Block(NamedTuple):
-    """One block of drawn requests."""
+    """Drawn requests, block by block: one row that is drawn anew each time, or a row for every block."""
 
-    due: Array  # f8[BLOCK]
-    demand: Array  # u8[BLOCK]: words
-    work: Array  # f8[2, BLOCK]: service time of either version; the first row serves both if they are alike
-    choice: Array  # u8[BLOCK]: words
-    pick: Array  # i4[BLOCK]: 24 bits
-    user: Array  # i4[BLOCK]
+    due: Array  # f8[rows, BLOCK]
+    demand: Array  # u8[rows, BLOCK]: words
+    work: Array  # f8[rows, 2, BLOCK]: service time of either version; the first serves both if they are alike
+    choice: Array  # u8[rows, BLOCK]: words
+    pick: Array  # i4[rows, BLOCK]: 24 bits
+    user: Array  # i4[rows, BLOCK]
     reached: Array  # u4[BLOCK]: the version, for the pass over users
 
 
@@ -138,7 +138,7 @@ class Trace(NamedTuple):
 class Clock(NamedTuple):
     """Where the kernel is."""
 
-    block: Array  # i8[3]: number of the block, cursor in it, how much of it is filled
+    block: Array  # i8[4]: number of the block, cursor in it, how much of it is filled, its row
     counter: Array  # i8[4]: requests so far, seconds settled, first free failure, how many are free
     time: Array  # f8[2]: due time of the last one drawn, and when the first of all who wait leaves
 
@@ -152,6 +152,13 @@ class Settings(NamedTuple):
     )
 
 
+class Drawn(NamedTuple):
+    """Which blocks are drawn already. Trials of one seed may share them; row 0 is for any other block."""
+
+    number: Array  # i8[rows]: of the block in the row, or NOT_DRAWN
+    first: Array  # i8[1]: number of the block in row 1
+
+
 class State(NamedTuple):
     """All of it."""
 
@@ -163,10 +170,12 @@ class State(NamedTuple):
     trace: Trace
     clock: Clock
     settings: Settings
+    drawn: Drawn
 
 
+NOT_DRAWN = -(1 << 62)
 FREE, RING, BAG, WAITING, LOAD, SIZE, KEY, ACCEPT = 0, 1, 2, 10, 13, 15, 18, 24  # rows of `references`
-LATENCY, USERS, FAILED, TIMES = 36, 41, 43, 46
+DUE, LATENCY, USERS, FAILED, TIMES, NUMBER = 27, 36, 41, 43, 46, 53
 
 
 def references(state: State) -> Array:
@@ -232,7 +241,18 @@ def opened(refs):
     )  # fmt: skip
     trace = Trace(_f8(a[46]), _i4(a[47]))
     clock = Clock(_i8(a[48]), _i8(a[49]), _f8(a[50]))
-    return State(pods, routes, draws, block, books, trace, clock, Settings(_f8(a[51]), _i8(a[52])))
+    settings = Settings(_f8(a[51]), _i8(a[52]))
+    return State(pods, routes, draws, block, books, trace, clock, settings, Drawn(_i8(a[53]), _i8(a[54])))
+
+
+@numba.njit(cache=True, nogil=True)
+def block_of(row, refs):
+    """The block in a row, as pointers to its first request; `reached` has one row for all."""
+    a, at = refs[:, 0], row * BLOCK
+    return Block(
+        _f8(a[DUE] + 8 * at), _u8(a[DUE + 1] + 8 * at), _f8(a[DUE + 2] + 16 * at), _u8(a[DUE + 3] + 8 * at),
+        _i4(a[DUE + 4] + 4 * at), _i4(a[DUE + 5] + 4 * at), _u4(a[DUE + 6]),
+    )  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
@@ -274,11 +294,24 @@ def words(stream, draws, first, to):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def fill(refs):
-    """Draw the block of the clock's number: requests number · BLOCK on. Blocks below 0 are summed back."""
-    _, _, draws, block, _, _, clock, settings = opened(refs)
+    """Draw the block of the clock's number: requests number · BLOCK on. Blocks below 0 are summed back.
+
+    A block that is there already stays; the clock is put where drawing it would have put it.
+    """
+    _, _, draws, _, _, _, clock, settings, drawn = opened(refs)
     users, zipf = refs[USERS, 1], refs[ACCEPT, 1] > 0
-    due, demand, choice, pick, user = block.due, block.demand, block.choice, block.pick, block.user
     number = clock.block[0]
+    row = number - drawn.first[0] + 1
+    if row < 1 or row >= refs[NUMBER, 1]:
+        row = 0
+    clock.block[3] = row
+    block = block_of(row, refs)
+    due, demand, choice, pick, user = block.due, block.demand, block.choice, block.pick, block.user
+    if drawn.number[row] == number:
+        if number >= 0:
+            clock.time[0] = due[BLOCK - 1]
+        return
+    drawn.number[row] = number
     first = number * BLOCK
     words(ARRIVAL, draws, first, demand)
     if number >= 0:
@@ -455,14 +488,13 @@ def make(least: int) -> Any:
     @numba.njit(cache=True, nogil=True, error_model="numpy")
     def advance(until, refs):
         """Process every arrival due before `until`. Returns DONE, or what must grow before the next call."""
-        pods, routes, draws, block, books, trace, clock, settings = opened(refs)
+        pods, routes, draws, _, books, trace, clock, settings, _ = opened(refs)
         lane_rows = refs[FREE, 1]
         slots, room, bag, rows = refs[FREE, 2], refs[RING, 2], refs[BAG, 2], refs[TIMES, 2]
         reals, whole, count = settings.reals, settings.whole, clock.counter
         start, horizon, timeout = reals[0], reals[1], reals[2]
         queue, proxies, backends, tries = whole[1], whole[2], whole[3], whole[4]
         policy, empty, fallback, tracing = whole[5], whole[6], whole[7], whole[8]
-        due, demand, choice, pick, user = block.due, block.demand, block.choice, block.pick, block.user
         free, waiting, bag_end, bag_code = pods.free, pods.waiting, pods.bag_end, pods.bag_code
         counts, arrivals, latency, bin_of = books.counts, books.arrivals, books.latency, books.bin_of
         free_at, waiting_at, load_at = refs[FREE, 0], refs[WAITING, 0], refs[LOAD, 0]
@@ -476,6 +508,8 @@ def make(least: int) -> Any:
                 fill(refs)
                 clock.block[1] = 0
                 clock.block[2] = BLOCK
+            block = block_of(clock.block[3], refs)
+            due, demand, choice, pick, user = block.due, block.demand, block.choice, block.pick, block.user
             first, filled = clock.block[1], clock.block[2]
             row = count[0] - first
             code = -1
@@ -671,7 +705,7 @@ advance_least = make(1)
 @numba.njit(cache=True, nogil=True)
 def kill(slot, t, refs):
     """The pod in `slot` dies at `t`: what would end later is booked as reset. There must be room to fail."""
-    pods, _, _, _, books, trace, clock, settings = opened(refs)
+    pods, _, _, _, books, trace, clock, settings, _ = opened(refs)
     bag, rows = refs[BAG, 2], refs[TIMES, 2]
     start, tracing = settings.reals[0], settings.whole[8]
     version = pods.version[slot]
@@ -730,7 +764,7 @@ def quantile_of(share, first, last, versions, refs):
 @numba.njit(cache=True, nogil=True)
 def rotate(proxy, backend, chosen, refs):
     """From now on `chosen` (i8[n]) are the slots in rotation, in order."""
-    _, routes, _, _, _, _, _, _ = opened(refs)
+    _, routes, _, _, _, _, _, _, _ = opened(refs)
     slots, entry = refs[FREE, 2], proxy * refs[SIZE, 2] + backend
     for k in range(entry * slots, entry * slots + routes.size[entry]):
         before = np.int64(routes.members[k])

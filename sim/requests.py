@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -33,6 +34,30 @@ FIRST_SLOTS = 48
 FIRST_RING = 64
 
 
+SharedBlocks: TypeAlias = tuple[kernel.Block, kernel.Drawn]
+MOST_SHARED = 1 << 20  # requests; 48 bytes each
+
+
+@lru_cache(maxsize=1)
+def shared_blocks(
+    seed: int,
+    rate: float,
+    users: int,
+    activity: Activity,
+    service: tuple[Distribution, Distribution],
+    start: int,
+    horizon: int,
+) -> SharedBlocks | None:
+    """What trials that differ in nothing of this draw alike, so that only the first one draws it.
+
+    None where it would be too much to keep: memory does not grow with the number of requests.
+    """
+    if rate * (horizon - start) > MOST_SHARED:
+        return None
+    before, after = (1 + math.ceil(1.1 * rate * t / kernel.BLOCK) for t in (-start, horizon))
+    return arrays.empty_blocks(-before, after)
+
+
 class Requests:
     """Every request due in [grid.start, grid.horizon), and what became of it.
 
@@ -51,6 +76,7 @@ class Requests:
     fallback            backend 0 is the primary one: without its endpoints nobody is served, and it stands in
                         for a backend without endpoints. If False each backend stands for itself
     trace               keep every request (`rows`), for tests
+    shared              `shared_blocks` of the same seed, rate, users, activity and service
     """
 
     def __init__(
@@ -73,6 +99,7 @@ class Requests:
         empty: Status = Status.REFUSED,
         fallback: bool = True,
         trace: bool = False,
+        shared: SharedBlocks | None = None,
     ) -> None:
         _check(rate, slots, queue, timeout, grid, backends, proxies, tries, empty)
         for slower, lasting in filter(None, warm_up):
@@ -95,8 +122,8 @@ class Requests:
         self._routes = arrays.routes_of(proxies, backends, FIRST_SLOTS)
         self._trace = arrays.empty_trace(4096 if trace else 0)
         self._books = arrays.books_of(self.tally)
-        self._block = arrays.empty_block()
-        self._clock = kernel.Clock(np.zeros(3, np.int64), np.zeros(4, np.int64), np.array([0.0, np.inf]))
+        self._block, self._drawn = arrays.empty_blocks() if shared is None else shared
+        self._clock = kernel.Clock(np.zeros(4, np.int64), np.zeros(4, np.int64), np.array([0.0, np.inf]))
         self._clock.counter[3] = self._books.failed_next.size
         excess = [(0.0, 0.0) if w is None else (w[0] - 1.0, w[1]) for w in warm_up]
         reals = [grid.start, grid.horizon, timeout, *excess[0], *excess[1], *user_errors]
@@ -244,6 +271,7 @@ class Requests:
                 self._trace,
                 self._clock,
                 self._settings,
+                self._drawn,
             )
         )
 
@@ -258,9 +286,9 @@ class Requests:
                 self._bind()
             place[0] = -count
             kernel.fill(self._refs)
-            self._draws.borders[count] = self._block.due[0]
+            self._draws.borders[count] = self._block.due[place[3], 0]
         if count:
-            place[1], place[2] = np.searchsorted(self._block.due, start), kernel.BLOCK
+            place[1], place[2] = np.searchsorted(self._block.due[place[3]], start), kernel.BLOCK
         else:
             place[0] = -1
 

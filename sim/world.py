@@ -24,7 +24,7 @@ from sim.clock import SECOND, Clock, Order, nanoseconds, on_grid
 from sim.controllers import VERSIONS, PoolController
 from sim.endpoints import Endpoints, Serving, proxies
 from sim.pods import Kit, Pod
-from sim.requests import Requests
+from sim.requests import Requests, shared_blocks
 
 WARM = 3600 * SECOND
 """Pods that serve before the trial have been listening for an hour."""
@@ -343,16 +343,15 @@ class World:
         traffic, service = self.scenario.traffic, self.scenario.service
         stable, candidate = (self.kits[v].version for v in (STABLE, CANDIDATE))
         nginx = self.router.kind == "ingress-nginx"
+        services = (stable.service_time.distribution(), candidate.service_time.distribution())
+        drawn = (self.trial.seed, float(traffic.rate.constant), traffic.users.count, traffic.users.activity)
         return Requests(
-            self.trial.seed,
-            float(traffic.rate.constant),
-            traffic.users.count,
-            traffic.users.activity,
+            *drawn,
             self.grid,
             service.slots,
             service.queue,
             float(traffic.client.timeout),
-            (stable.service_time.distribution(), candidate.service_time.distribution()),
+            services,
             tuple(
                 (float(v.warm_up.slower), float(v.warm_up.lasting)) if v.warm_up else None
                 for v in (stable, candidate)
@@ -363,6 +362,7 @@ class World:
             proxies=proxies(self.router, self.scenario.cluster.nodes),
             tries=3 if nginx else 1,
             empty=Status.UNAVAILABLE if nginx else Status.REFUSED,
+            shared=shared_blocks(*drawn, service=services, start=self.grid.start, horizon=self.grid.horizon),
         )
 
     def _endpoints(self) -> Endpoints:

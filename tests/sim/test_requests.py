@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scenarios.distributions import Constant, LogNormal
+from scenarios.distributions import Constant, Exponential, LogNormal
 from scenarios.tally import CANDIDATE, STABLE, Grid, Status, quantile
 from sim import kernel
-from sim.requests import Requests
+from sim.requests import Requests, shared_blocks
 
 SERVICE = (LogNormal.of(mean=0.05, cv=1.0), LogNormal.of(mean=0.05, cv=1.0))
 
@@ -209,3 +209,32 @@ def test_the_kernel_refuses_scattered_arrays() -> None:
     state = [requests._pods._replace(free=requests._pods.free[:, ::2])]
     with pytest.raises(ValueError, match="contiguous"):
         kernel.references(state)  # type: ignore[arg-type]
+
+
+def test_shared_blocks_give_what_own_ones_give() -> None:
+    service = (LogNormal.of(median=0.04, p95=0.12), Exponential(0.05))
+    drawn = (7, 120.0, 300, "zipf")
+    grid = Grid(-20, 60, 3)
+    shared = shared_blocks(*drawn, service=service, start=-20, horizon=60)
+    assert shared is not None
+
+    def rows(**more: object) -> dict[str, object]:
+        requests = Requests(*drawn, grid, 4, 10, 2.0, service, trace=True, **more)  # type: ignore[arg-type]
+        slots = [requests.add_pod(k % 2, 0.01, -100.0) for k in range(4)]
+        requests.rotate(0, 0, slots)
+        requests.weigh(0, [1.0])
+        requests.advance(30.0)
+        requests.kill(slots[0], 30.0)
+        requests.refuse(slots[0])
+        requests.finish()
+        return dict(requests.rows())
+
+    own = rows()
+    for again in (rows(shared=shared), rows(shared=shared)):
+        for name, column in own.items():
+            assert np.array_equal(column, again[name], equal_nan=name == "start"), name
+
+
+def test_too_many_requests_are_not_kept() -> None:
+    service = (Exponential(0.05), Exponential(0.05))
+    assert shared_blocks(1, 1e5, 10, "even", service=service, start=-60, horizon=3600) is None
