@@ -28,11 +28,16 @@ def nanoseconds(seconds: float) -> int:
 class _Call(simpy.Event):
     """An event that calls a function; triggered from the start, as SimPy's own Timeout is."""
 
-    def __init__(self, env: simpy.Environment, call: Callable[[], None]) -> None:
+    def __init__(self, clock: "Clock", env: simpy.Environment, call: Callable[[], None]) -> None:
         super().__init__(env)
         self._ok = True
         self._value = None
-        self.callbacks = [lambda _: call()]
+        self._clock, self._call = clock, call
+        self.callbacks = [self._happen]
+
+    def _happen(self, _: simpy.Event) -> None:
+        self._clock.now = int(self.env.now)
+        self._call()
 
 
 class Clock:
@@ -40,11 +45,7 @@ class Clock:
 
     def __init__(self, start: int) -> None:
         self._env = simpy.Environment(start)
-
-    @property
-    def now(self) -> int:
-        """Nanoseconds after the trigger."""
-        return int(self._env.now)
+        self.now = start
 
     @property
     def seconds(self) -> float:
@@ -53,9 +54,9 @@ class Clock:
 
     def at(self, when: int, order: Order, call: Callable[[], None]) -> None:
         """Call at `when`, or now if that has passed; among simultaneous calls by order, then first come."""
-        delay = max(when - self.now, 0)
+        delay = when - self.now if when > self.now else 0
         # SimPy's priorities are any integers; its type knows its own two only
-        self._env.schedule(_Call(self._env, call), priority=order, delay=delay)  # type: ignore[arg-type]
+        self._env.schedule(_Call(self, self._env, call), order, delay)  # type: ignore[arg-type]
 
     def after(self, delay: int, order: Order, call: Callable[[], None]) -> None:
         """Call `delay` nanoseconds from now."""

@@ -50,7 +50,7 @@ class PoolController:
         self.replica_sets: tuple[ReplicaSet, ...] = ()
         self.pods: list[Pod] = []
         self.overdue = False
-        self._planned = self._completed = False
+        self._planned = self._completed = self._watching = False
         self._progressed_at = clock.now
         self._status = Status()
 
@@ -66,6 +66,7 @@ class PoolController:
         """Somebody changed the Deployment: replicas, version, strategy …; progress is counted anew."""
         self.deployment = replace(self.deployment, **wanted)  # type: ignore[arg-type]
         self._progressed_at, self.overdue, self._completed = self.clock.now, False, False
+        self._watching = False  # the deadline may have become shorter
         self.poke()
 
     def poke(self) -> None:
@@ -100,9 +101,11 @@ class PoolController:
         self.replica_sets = tuple(self._with_status(rs) for rs in self.replica_sets)
 
     def _with_status(self, rs: ReplicaSet) -> ReplicaSet:
-        pods = self.of(rs.version)
-        created, ready = len(pods), sum(pod.ready_since is not None for pod in pods)
-        available = sum(pod.available_since is not None for pod in pods)
+        created = ready = available = 0
+        for pod in self.of(rs.version):
+            created += 1
+            ready += pod.ready_since is not None
+            available += pod.available_since is not None
         if (rs.created, rs.ready, rs.available) == (created, ready, available):
             return rs
         return replace(rs, created=created, ready=ready, available=available)
@@ -137,9 +140,14 @@ class PoolController:
         if late != self.overdue:
             self.overdue = late
             self._report()
-        if deadline is not None and not self._completed and not late:
-            # upstream looks again a second after the deadline
-            self.clock.at(self._progressed_at + nanoseconds(deadline) + SECOND, Order.CONTROLLER, self.poke)
+        if deadline is not None and not self._completed and not late and not self._watching:
+            # upstream looks again a second after the deadline; one look ahead is enough, it makes the next
+            self._watching = True
+            self.clock.at(self._progressed_at + nanoseconds(deadline) + SECOND, Order.CONTROLLER, self._look)
+
+    def _look(self) -> None:
+        self._watching = False
+        self.poke()
 
 
 def _rank(uid: str, pod: Pod) -> PodRank:
