@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
@@ -31,7 +31,6 @@ from scenarios.codec import RecordError
 from scenarios.errors import ScenarioError
 from scenarios.load import library, load
 from scenarios.names import file_name
-from scenarios.record import Record
 from scenarios.route import Unrealisable
 
 BAD_INPUT, OUR_BUG, INTERRUPTED, TERMINATED = 2, 1, 130, 143
@@ -106,30 +105,40 @@ def compare(
     Prints a table to decide by; the folder gets the whole report: report.html, charts, comparison.json and
     the first seed's records.
     """
-    import rolloutlab
-    from reports import compare as documents
-    from reports import folder, page, table
+    from reports import folder
+    from reports.draw import Drawer
 
     world = load(scenario, overrides or ())
     _known(strategy, world.strategies, "strategy")
     _known(candidate, world.variants, "candidate")
     target, command = to or folder.default(world.name), _command()
-    with folder.prepared(target) as workshop:
-        with _progress("seeds") as told:
-            result = rolloutlab.compare(
-                world,
-                seeds=seeds,
-                strategies=strategy,
-                candidates=candidate,
-                jobs=jobs,
-                first=partial(_keep, workshop),
-                progress=told,
-            )
-        text, made = documents.dumps(result.document), _provenance(command)
-        folder.store(workshop, text, made)
-        page.write_page(workshop, result.document, world, command, made)
+    with folder.prepared(target) as workshop, Drawer(workshop) as drawer, _progress("seeds") as told:
+        import rolloutlab  # takes a while: the drawer has begun by then
+
+        records = workshop / folder.RECORDS
+
+        def progress(done: int, total: int) -> None:
+            told(done, total)
+            if records.is_dir():
+                drawer.timelines()
+
+        result = rolloutlab.compare(
+            world,
+            seeds=seeds,
+            strategies=strategy,
+            candidates=candidate,
+            jobs=jobs,
+            first=partial(folder.keep, folder=records),
+            progress=progress,
+        )
+        from reports import compare as documents
+
+        folder.store(workshop, documents.dumps(result.document), _provenance(command))
+        drawer.page(world, command)
     match output:
         case Output.TABLE:
+            from reports import table
+
             Console().print(table.table(result.document, world, command, target / folder.PAGE))
         case Output.JSON:
             sys.stdout.write(documents.dumps(result.document))
@@ -293,14 +302,6 @@ def _known(names: list[str] | None, known: Any, word: str) -> None:
         if name not in known:
             there = ", ".join(known)
             raise typer.BadParameter(f"no {word} is called {name!r}; there is {there}")
-
-
-def _keep(workshop: Path, records: Sequence[Record]) -> None:
-    """What a report needs of the first seed: its records, and the charts that are drawn from them."""
-    from reports import folder, page
-
-    folder.keep(records, workshop / folder.RECORDS)
-    page.write_timelines(workshop, records)
 
 
 def _texts(name: str) -> Iterator[tuple[str, str]]:

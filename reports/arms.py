@@ -79,11 +79,12 @@ def latencies(record: Record, start: float, end: float, versions: tuple[int, ...
     grid = tally.grid
     first = -(-(int(start) - grid.start) // grid.step)
     last = max(first + 1, int(np.ceil((min(end, grid.horizon) - grid.start) / grid.step)))
-    bins = tally.latency[first:last]
-    if len(versions) == 2:
-        bins = bins.sum(axis=0, dtype=_wide_enough(tally.counts))
-        return np.asarray(bins.sum(axis=0, dtype=np.int64))
-    return np.asarray(bins[:, versions[0]].sum(axis=0, dtype=_wide_enough(tally.counts)).astype(np.int64))
+    seconds = slice(first * grid.step, last * grid.step)
+    total = np.zeros(tally.latency.shape[2], np.int64)
+    for version in versions:
+        if tally.counts[seconds, version].any():  # memory that nothing was counted in is not even looked at
+            total += tally.latency[first:last, version].sum(axis=0, dtype=_wide_enough(tally.counts))
+    return total
 
 
 def _wide_enough(counts: NDArray[np.int64]) -> type[np.uint32] | type[np.int64]:

@@ -94,12 +94,12 @@ def copy(folder: Path, workshop: Path, target: Path) -> None:
         shutil.copytree(folder / RECORDS, workshop / RECORDS)
 
 
-def stored(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Sequence[Record]]:
-    """The document, provenance and records of a comparison's folder. Raises RecordError."""
+def stored(folder: Path, *, records: bool = True) -> tuple[dict[str, Any], dict[str, Any], Sequence[Record]]:
+    """The document, provenance and (if wanted) records of a comparison's folder. Raises RecordError."""
     document = _json(folder / COMPARISON)
     if document.get("format") != _FORMAT:
         raise RecordError(f"{folder}: its format is {document.get('format')!r}; this version reads {_FORMAT}")
-    return document, _json(folder / PROVENANCE), kept(folder / RECORDS)
+    return document, _json(folder / PROVENANCE), kept(folder / RECORDS) if records else []
 
 
 def kept(folder: Path) -> list[Record]:
@@ -109,11 +109,13 @@ def kept(folder: Path) -> list[Record]:
 
 
 def keep(records: Sequence[Record], folder: Path) -> None:
-    """Write records into a folder, one folder each."""
+    """Write records into a folder, one folder each; it is there when all of them are."""
+    beside = folder.with_name(f".{folder.name}")
     for record in records:
         trial = record.trial
         name = "--".join((trial.strategy, trial.candidate or "stable", f"seed-{trial.seed}"))
-        write(record, folder / file_name(name))
+        write(record, beside / file_name(name))
+    beside.rename(folder)
 
 
 def _place(record: Record) -> tuple[int, int]:
