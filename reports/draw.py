@@ -1,0 +1,80 @@
+"""Charts and page of a comparison, drawn in a process of their own while the simulation still runs.
+
+`Drawer` is the simulating side; `python -m reports.draw FOLDER` the drawing one. It is told what to do in
+lines on its standard input, and ends when that ends.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from scenarios import load
+from scenarios.scenario import Scenario
+
+
+class Drawer:
+    """Draws into a comparison's folder; as a context it is over when the block is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._timelines = folder, False
+        command = [sys.executable, "-m", "reports.draw", str(folder)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._process.kill()
+        self._process.communicate()
+
+    def timelines(self) -> None:
+        """Begin with what the first seed's records tell, which are there by now; once is enough."""
+        if not self._timelines:
+            self._timelines = True
+            self._tell("timelines")
+
+    def page(self, scenario: Scenario, command: str) -> None:
+        """Draw the rest, the document being there, and wait for the page. RuntimeError if that failed."""
+        content = {"scenario": load.as_document(scenario), "command": command}
+        self._tell(json.dumps(content))
+        _, told = self._process.communicate()
+        if self._process.returncode != 0:
+            raise RuntimeError(f"the page could not be drawn:\n{told}")
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            _, told = self._process.communicate()
+            raise RuntimeError(f"the page could not be drawn:\n{told}") from None
+
+
+def main() -> None:
+    """The drawing side."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the simulation; this one ends with it
+    from reports import folder as folders
+    from reports import page
+
+    folder = Path(sys.argv[1])
+    for line in sys.stdin:
+        if line.strip() == "timelines":
+            page.write_timelines(folder, folders.kept(folder / folders.RECORDS))
+        else:
+            told: dict[str, Any] = json.loads(line)
+            document, made, _ = folders.stored(folder, records=False)
+            page.write_page(folder, document, load.from_document(told["scenario"]), told["command"], made)
+
+
+if __name__ == "__main__":
+    main()
