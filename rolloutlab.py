@@ -8,9 +8,10 @@ comparison = rolloutlab.compare(scenario, seeds=32)
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-from reports.compare import comparison as _comparison
+from reports.compare import comparison
 from reports.figures import Arms, Measured, measure
 from scenarios.errors import ScenarioError
 from scenarios.load import load
@@ -100,7 +101,7 @@ def compare(
     finished, interrupted = _finished(work, seeds, jobs, progress)
     done = [seed for seed in seeds if seed in finished]
     problems = {name: impossible[name] for name in names if name in impossible}
-    document = _comparison(scenario, done, [finished[seed] for seed in done], problems)
+    document = comparison(scenario, done, [finished[seed] for seed in done], problems)
     return Comparison(scenario, document, interrupted)
 
 
@@ -115,6 +116,8 @@ def _finished(
     progress(0, len(seeds))
     try:
         for seed, results in run_seeds(work, seeds, jobs):
+            if not finished:
+                import_module("scipy.special")  # for the comparison; it loads while the processes work
             finished[seed] = results
             progress(len(finished), len(seeds))
     except KeyboardInterrupt:

@@ -4,10 +4,13 @@ Reads the comparison document and a few records; runs nothing. Whatever a scenar
 """
 
 import json
+import multiprocessing
+import os
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,7 @@ def write_timelines(folder: str | Path, records: Sequence[Record]) -> None:
             _write(
                 _chart(folder, "timeline", at, candidate), charts.drawn(charts.timeline(records, candidate))
             )
+    _template()  # read and compiled while there is time
 
 
 def write_page(
@@ -71,11 +75,11 @@ def write_page(
     provenance: Mapping[str, Any],
 ) -> Path:
     """Draw what the comparison's document shows; put it and the timelines that are there into the page."""
+    compared = {row["candidate"] for row in document["rows"]}
+    places = [(at, c) for at, c in enumerate(scenario.variants) if c in compared]
+    _side_by_side([partial(_draw_trade_off, folder, document, at, c) for at, c in places])
     pictures: dict[str, list[Picture]] = {}
     for at, candidate in enumerate(scenario.variants):
-        if any(row["candidate"] == candidate for row in document["rows"]):
-            drawn = charts.drawn(charts.trade_off(document, candidate))
-            _write(_chart(folder, "trade-off", at, candidate), drawn)
         kinds = [kind for kind in _SAYS if _svg(_chart(folder, kind, at, candidate)).is_file()]
         pictures[candidate] = [_picture(folder, kind, at, candidate) for kind in kinds]
     path = Path(folder) / PAGE
@@ -103,6 +107,29 @@ def page(
         provenance=sorted(_flat(provenance)),
         seeds=len(document["seeds"]),
     )
+
+
+def _draw_trade_off(folder: str | Path, document: Document, at: int, candidate: str) -> None:
+    drawn = charts.drawn(charts.trade_off(document, candidate))
+    _write(_chart(folder, "trade-off", at, candidate), drawn)
+
+
+def _side_by_side(tasks: Sequence[Callable[[], None]]) -> None:
+    """Do them all, each but the first in a process forked for it where that can be done."""
+    if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
+        for task in tasks:
+            task()
+        return
+    context = multiprocessing.get_context("fork")
+    others = [context.Process(target=task) for task in tasks[1:]]
+    for other in others:
+        other.start()
+    for task in tasks[:1]:
+        task()
+    for other in others:
+        other.join()
+        if other.exitcode != 0:
+            raise OSError("a chart could not be written")
 
 
 _SAYS = {

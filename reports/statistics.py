@@ -8,11 +8,11 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from statistics import NormalDist
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtrit
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -25,6 +25,13 @@ RESAMPLES = 1999
 MOST_RESAMPLED = 256  # beyond it t covers as well, and the bootstrap takes too long
 _SEED = 20_241_107
 _TIE = 1e-12  # of the widest deviation
+
+
+def _special() -> Any:
+    """SciPy's functions; it takes a moment to load, and most of what measures single trials needs none of it."""
+    import scipy.special
+
+    return scipy.special
 
 
 class Interval(NamedTuple):
@@ -73,7 +80,7 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Inter
     if n < 2:
         return None
     mean, spread = _mean(values), float(np.std(values, ddof=1))
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * spread / math.sqrt(n)
+    half = float(_special().stdtrit(n - 1, (1 + confidence) / 2)) * spread / math.sqrt(n)
     return Interval(mean - half, mean + half)
 
 
@@ -90,11 +97,11 @@ def bca_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Int
         return Interval(_mean(values), _mean(values))
     means = np.sort((_resamples(n) @ (from_mean / scale)) / n)
     below = np.searchsorted(means, (-_TIE, _TIE)).sum() / (2 * RESAMPLES)  # one equal to the mean counts half
-    bias = ndtri(min(max(below, 1 / RESAMPLES), 1 - 1 / RESAMPLES))
+    bias = _special().ndtri(min(max(below, 1 / RESAMPLES), 1 - 1 / RESAMPLES))
     cubes, squares = ((from_mean / scale) ** 3).sum(), ((from_mean / scale) ** 2).sum()
     acceleration = cubes / (6 * squares**1.5)
-    tails = bias + ndtri(np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
-    shares = ndtr(bias + tails / (1 - acceleration * tails))
+    tails = bias + _special().ndtri(np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
+    shares = _special().ndtr(bias + tails / (1 - acceleration * tails))
     low, high = np.quantile(means, shares) * scale + _mean(values)
     return Interval(float(low), float(high))
 
@@ -113,7 +120,7 @@ def wilson(successes: int, of: int, confidence: float = CONFIDENCE) -> Interval 
     """Wilson's score interval of a share; None of nothing."""
     if of == 0:
         return None
-    z = float(ndtri((1 + confidence) / 2))
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
     share, widened = successes / of, 1 + z * z / of
     middle = (share + z * z / (2 * of)) / widened
     half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / widened
