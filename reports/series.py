@@ -82,8 +82,11 @@ def _latencies(histograms: NDArray[np.uint32]) -> Floats:
     found = np.full((3, 2, len(histograms)), np.nan)
     middles = np.array([bucket_middle(index) for index in range(BUCKETS)])
     sides = (histograms.sum(axis=1, dtype=np.int64), histograms[:, 0], histograms[:, 1])
+    used = np.flatnonzero(sides[0].any(axis=0))
+    first, last = (used[0], used[-1] + 1) if used.size else (0, 1)
+    middles = middles[first:last]
     for place, side in enumerate(sides):
-        below = np.cumsum(side, axis=1, dtype=np.int64)
+        below = np.cumsum(side[:, first:last], axis=1, dtype=np.int64)
         some = below[:, -1] > 0
         for row, share in enumerate((0.5, 0.99)):
             rank = np.maximum(1, np.ceil(share * below[some, -1]))

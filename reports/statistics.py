@@ -28,7 +28,7 @@ _TIE = 1e-12  # of the widest deviation
 
 
 def _special() -> Any:
-    """SciPy's functions; it takes a moment to load, and most of what measures single trials needs none of it."""
+    """SciPy's functions; they take a moment to load, and measuring single trials needs none of them."""
     import scipy.special
 
     return scipy.special

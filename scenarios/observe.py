@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scenarios.guard import Sample, Seen
-from scenarios.tally import CANDIDATE, NOBODY, STABLE, Ints, Status, Tally, quantile
+from scenarios.tally import CANDIDATE, NOBODY, STABLE, Status, Tally, quantile
 from scenarios.world import Guard
 
 # what each vantage takes for a finished request and for a failure; a server never sees what did not reach it
@@ -61,7 +61,7 @@ class Observation:
 def window(tally: Tally, guard: Guard, vantage: str, taken_at: int) -> Seen:
     """The guard's window that ends at `taken_at` (whole seconds), as that vantage counts it."""
     low, high = max(taken_at - int(guard.window), tally.grid.start), taken_at
-    outcomes = tally.window(low, high)
+    outcomes = tally.window(low, high).tolist()
     subject = (STABLE, CANDIDATE, NOBODY) if guard.of == "all" else (CANDIDATE,)
     return Seen(
         taken_at,
@@ -73,14 +73,13 @@ def window(tally: Tally, guard: Guard, vantage: str, taken_at: int) -> Seen:
 def _sample(
     tally: Tally,
     guard: Guard,
-    outcomes: Ints,
+    outcomes: list[list[int]],
     failures: tuple[Status, ...],
     versions: tuple[int, ...],
     span: tuple[int, int],
 ) -> Sample:
-    rows = outcomes[list(versions)].sum(axis=0)
-    failed = int(rows[list(failures)].sum())
-    total = failed + int(rows[Status.OK])
+    failed = sum(outcomes[version][status] for version in versions for status in failures)
+    total = failed + sum(outcomes[version][Status.OK] for version in versions)
     level = _QUANTILE.get(guard.metric)
     if level is None:
         return Sample(total, failed)

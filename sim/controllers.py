@@ -50,6 +50,7 @@ class PoolController:
         self.replica_sets: tuple[ReplicaSet, ...] = ()
         self.pods: list[Pod] = []
         self.overdue = False
+        self.changes = 0  # grows with everything that could be seen to change
         self._planned = self._completed = self._watching = False
         self._progressed_at = clock.now
         self._status = Status()
@@ -71,6 +72,7 @@ class PoolController:
 
     def poke(self) -> None:
         """Something changed: sync soon, once for all changes until then."""
+        self.changes += 1
         self._plan(REACTION)
 
     def _plan(self, delay: int) -> None:
@@ -94,6 +96,7 @@ class PoolController:
             for replica_set in wanted:
                 self._resize(replica_set)
             self._refresh()
+            self.changes += 1
         self._watch_progress()
 
     def _refresh(self) -> None:
@@ -139,6 +142,7 @@ class PoolController:
         late = has_timed_out(deadline, since, COMPLETE if self._completed else "")
         if late != self.overdue:
             self.overdue = late
+            self.changes += 1
             self._report()
         if deadline is not None and not self._completed and not late and not self._watching:
             # upstream looks again a second after the deadline; one look ahead is enough, it makes the next

@@ -70,6 +70,7 @@ class World:
         self.routes: list[RouteChange] = []
         self.pool_names: list[str] = []
         self.noticed_at: int | None = None
+        self.seen: dict[str, tuple[int, PoolSeen]] = {}
         self.answered_at = self.clock.now
         self.done: set[str] = set()
         self.refused: dict[str, str] = {}
@@ -139,17 +140,11 @@ class World:
         )
 
     def _pool_seen(self, pool: PoolController) -> PoolSeen:
-        counts, terminating, wanted = [[0, 0, 0], [0, 0, 0]], 0, pool.deployment
-        for pod in pool.pods:
-            if pod.terminating:
-                terminating += not pod.gone
-            else:
-                of_version = counts[pod.kit.index]
-                of_version[0] += 1
-                of_version[1] += pod.ready_since is not None
-                of_version[2] += pod.available_since is not None
-        seen = {name: (n[0], n[1], n[2]) for name, n in zip(VERSIONS, counts, strict=True) if n[0]}
-        return PoolSeen(wanted.replicas, wanted.version, seen, terminating, pool.overdue)
+        changes, seen = self.seen.get(pool.pool, (-1, None))
+        if seen is None or changes != pool.changes:
+            seen = _look_at(pool)
+            self.seen[pool.pool] = (pool.changes, seen)
+        return seen
 
     def _do(self, asked: Asked) -> None:
         match asked.action:
@@ -376,6 +371,21 @@ class World:
             self.requests,
             self._route_in_force,
         )
+
+
+def _look_at(pool: PoolController) -> PoolSeen:
+    """The pool as a release sees it."""
+    counts, terminating, wanted = [[0, 0, 0], [0, 0, 0]], 0, pool.deployment
+    for pod in pool.pods:
+        if pod.terminating:
+            terminating += not pod.gone
+        else:
+            of_version = counts[pod.kit.index]
+            of_version[0] += 1
+            of_version[1] += pod.ready_since is not None
+            of_version[2] += pod.available_since is not None
+    seen = {name: (n[0], n[1], n[2]) for name, n in zip(VERSIONS, counts, strict=True) if n[0]}
+    return PoolSeen(wanted.replicas, wanted.version, seen, terminating, pool.overdue)
 
 
 def _nothing() -> None:
