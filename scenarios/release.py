@@ -232,7 +232,9 @@ def _waiting_for(stage: Stage, state: State, seen: Observation) -> str:
 def _stuck(state: State, t: float, stage: Stage, why: str) -> tuple[State, tuple[Event, ...]]:
     if state.stuck_at is not None:
         return state, ()
-    return replace(state, stuck_at=t, reason=why), (Event(t, Kind.STUCK, f"stuck in {stage.name}: {why}"),)
+    # on the way back, why it turned back is not forgotten
+    reason = why if state.back is None else f"{state.reason}; then {why}"
+    return replace(state, stuck_at=t, reason=reason), (Event(t, Kind.STUCK, f"stuck in {stage.name}: {why}"),)
 
 
 def _turn_back(plan: Plan, state: State, t: float, kind: Kind, why: str) -> Step:

@@ -87,14 +87,16 @@ class _OneDeployment(Strategy):
         stage = Stage(
             name,
             do(SetVersion("main", CANDIDATE, update, min_ready, self.progress_deadline)),
-            (Ready("main"), *self.passed()),
+            (Ready("main"),),
             self.guards,
             given_up=(Overdue("main"),),
             on_deadline=OnDeadline(self.rollback),
             stalls_after=self.progress_deadline + 60,  # the controller's own word comes first
             undo=(undo,),
         )
-        return Plan((("main", service.replicas),), whole("main"), self.via, (stage,))
+        judged = Stage("judged", (), self.passed(), self.guards, self.deadline, undo=(undo,))
+        stages = (stage, judged) if self.guards else (stage,)
+        return Plan((("main", service.replicas),), whole("main"), self.via, stages)
 
 
 class RecreateStrategy(_OneDeployment):

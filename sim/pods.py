@@ -281,6 +281,7 @@ class Pod:
         if self.slot >= 0:
             self.requests.advance(self.clock.seconds)
             self.requests.silence(self.slot)
+            self.requests.remove(self.slot)
         self.listener.changed(self)
 
     def _add_to_kernel(self, since: int) -> None:

@@ -31,14 +31,18 @@ def test_a_plan_reads_as_numbered_stages_with_their_ways_back() -> None:
         " 1. rolling update\n"
         "      do: set main to the candidate version (in turn, at most 25% more and 25% fewer pods)\n"
         "      until: all pods of main are available\n"
-        "      until: guard errors passes\n"
         "      at once back if a guard fails: errors\n"
         "      if main reports ProgressDeadlineExceeded: go back\n"
         "      way back:\n"
         "        a. undo\n"
         "           do: set main to the stable version (in turn, at most 25% more and 25% fewer pods)\n"
         "           until: all pods of main are available\n"
-        "           if main reports ProgressDeadlineExceeded: stay there (stuck)"
+        "           if main reports ProgressDeadlineExceeded: stay there (stuck)\n"
+        " 2. judged\n"
+        "      until: guard errors passes\n"
+        "      at once back if a guard fails: errors\n"
+        "      after 10m: go back\n"
+        "      way back: the same"
     )
 
 

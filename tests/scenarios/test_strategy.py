@@ -215,9 +215,12 @@ def test_rolling_is_one_change_of_a_template_and_stuck_when_it_is_overdue() -> N
 
 
 def test_rolling_with_guards_goes_back_by_the_same_change_the_other_way() -> None:
-    (rolling,) = plan("rolling undone").stages
-    assert rolling.until == (Ready("main"), Passed(("errors",)))
-    assert rolling.on_deadline is OnDeadline.UNDO
+    rolling, judged = plan("rolling undone").stages
+    assert rolling.until == (Ready("main"),)
+    assert rolling.guards == judged.guards == ("errors",)
+    assert rolling.on_deadline is judged.on_deadline is OnDeadline.UNDO
+    assert judged.until == (Passed(("errors",)),)
+    assert judged.deadline == 600  # a guard that never passes leads back as well
     assert actions(rolling.undo[0]) == [SetVersion("main", STABLE, RollingUpdate("25%", "25%"))]
 
 

@@ -1,0 +1,46 @@
+"""The kernel reads raw addresses: what it takes them for must be what the arrays are."""
+
+import inspect
+import re
+
+import numpy as np
+
+from scenarios.distributions import Exponential
+from scenarios.tally import Grid
+from sim import kernel
+from sim.requests import Requests
+
+
+def arrays() -> list[np.ndarray]:
+    """All arrays of a state, in the order of `references`."""
+    service = (Exponential(0.05), Exponential(0.05))
+    requests = Requests(1, 10.0, 10, "zipf", Grid(-2, 5, 3), 4, 8, 2.0, service, trace=True)
+    held = (
+        requests._pods, requests._routes, requests._draws, requests._block, requests._books, requests._trace,
+        requests._clock, requests._settings, requests._drawn,
+    )  # fmt: skip
+    return [array for group in held for array in group]
+
+
+def test_every_address_is_taken_for_what_its_array_is() -> None:
+    source = inspect.getsource(kernel.opened.py_func)
+    taken = {int(place): kind for kind, place in re.findall(r"_([fiu]\d)\(a\[(\d+)\]\)", source)}
+    held = {place: f"{array.dtype.kind}{array.dtype.itemsize}" for place, array in enumerate(arrays())}
+    assert taken == held
+
+
+def test_rows_of_references_are_named_right() -> None:
+    service = (Exponential(0.05), Exponential(0.05))
+    requests = Requests(1, 10.0, 10, "zipf", Grid(-2, 5, 3), 4, 8, 2.0, service, trace=True)
+    groups = kernel.State(
+        requests._pods, requests._routes, requests._draws, requests._block, requests._books, requests._trace,
+        requests._clock, requests._settings, requests._drawn,
+    )  # fmt: skip
+    names = [name for group in groups for name in group._fields]
+    named = {
+        "free": kernel.FREE, "ring": kernel.RING, "bag_end": kernel.BAG, "waiting": kernel.WAITING,
+        "load": kernel.LOAD, "size": kernel.SIZE, "key": kernel.KEY, "accept": kernel.ACCEPT,
+        "due": kernel.DUE, "latency": kernel.LATENCY, "users": kernel.USERS, "failed": kernel.FAILED,
+        "times": kernel.TIMES, "number": kernel.NUMBER,
+    }  # fmt: skip
+    assert {name: names.index(name) for name in named} == named
