@@ -22,6 +22,7 @@ from scenarios.plan import (
     Stage,
 )
 from scenarios.scenario import Scenario
+from scenarios.semantics.deployment_spec import RollingUpdate, resolve_fenceposts
 from scenarios.units import write_duration
 from scenarios.world import KubeProxy
 
@@ -177,10 +178,24 @@ def standings(plan: Plan) -> Iterator[Standing]:
 
 def _room(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
     spare = scenario.cluster.spare_pods
-    extra = max(sum(now.pods.values()) for now in standings(plan)) - scenario.service.replicas
+    before, peak = dict(plan.start), 0
+    for now in standings(plan):
+        peak = max(peak, sum(now.pods.values()) + _surge(now, before))
+        before = dict(now.pods)
+    extra = peak - scenario.service.replicas
     if spare is not None and extra > spare:
         text = f"it wants {extra} pods beyond the replicas and the cluster has room for {spare}: it will wait"
         yield Advice(Level.WARNING, path, text)
+
+
+def _surge(now: Standing, before: Mapping[str, int]) -> int:
+    """Pods above its size that a pool in place gets while its version changes."""
+    changes = [t.action for t in now.stage.enter if isinstance(t.action, SetVersion)]
+    return sum(
+        resolve_fenceposts(change.update.surge, change.update.unavailable, before[change.pool])[0]
+        for change in changes
+        if isinstance(change.update, RollingUpdate) and before.get(change.pool)
+    )
 
 
 def _capacity(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:

@@ -105,3 +105,10 @@ def test_how_things_stand_in_each_stage() -> None:
 def test_a_canary_pool_that_is_too_small_for_its_share_caps_the_service() -> None:
     # 50 % of the users on 5 of 15 pods: both halves can take what 10 pods would, so nothing is said
     assert said("strategies.it={canary: {steps: [50%], via: edge}}", "traffic.rate=390/s") == ()
+
+
+def test_surge_pods_want_room_too() -> None:
+    advice = only("cluster.spare_pods=0", "strategies.it.rolling.max_surge=1")
+    assert (advice.level, advice.path) == (Level.WARNING, "strategies.it")
+    assert "wants 1 pods beyond the replicas" in advice.message
+    assert said("cluster.spare_pods=1", "strategies.it.rolling.max_surge=1") == ()
