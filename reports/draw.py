@@ -5,7 +5,6 @@ lines on its standard input, and ends when that ends.
 """
 
 import json
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +21,14 @@ class Drawer:
     def __init__(self, folder: Path) -> None:
         self.folder, self._timelines = folder, False
         command = [sys.executable, "-m", "reports.draw", str(folder)]
+        # a session of its own: Ctrl-C is for the simulation, and this ends with it
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
 
     def __enter__(self) -> Self:
@@ -62,7 +67,6 @@ class Drawer:
 
 def main() -> None:
     """The drawing side."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the simulation; this one ends with it
     from reports import folder as folders
     from reports import page
 

@@ -195,7 +195,12 @@ def test_names_from_a_scenario_cannot_steer_the_terminal_or_the_page(call: Call,
 
 def test_ctrl_c_leaves_what_was_finished(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL.replace("seeds: 3", "seeds: 5000"), encoding="utf-8")
-    command = [sys.executable, "-m", "rolloutlab_cli", "compare", "small.yaml", "--to", "out", "--jobs", "1"]
+    # what a shell starts in the background ignores Ctrl-C, and so would its children
+    heeding = (
+        "import signal, rolloutlab_cli; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); rolloutlab_cli.main()"
+    )
+    command = [sys.executable, "-c", heeding, "compare", "small.yaml", "--to", "out", "--jobs", "1"]
     environment = {**os.environ, "PYTHONPATH": str(Path(rolloutlab_cli.__file__).parent)}
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
