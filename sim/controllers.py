@@ -99,19 +99,21 @@ class PoolController:
             self.changes += 1
         self._watch_progress()
 
+    def counts(self) -> dict[str, tuple[int, int, int]]:
+        """By version, of pods that are not terminating: existing, ready, available."""
+        counts = [[0, 0, 0], [0, 0, 0]]
+        for pod in self.pods:
+            if not pod.terminating:
+                of_version = counts[pod.kit.index]
+                of_version[0] += 1
+                of_version[1] += pod.ready_since is not None
+                of_version[2] += pod.available_since is not None
+        return {name: (n[0], n[1], n[2]) for name, n in zip(VERSIONS, counts, strict=True)}
+
     def _refresh(self) -> None:
         """Status fields from the pods as they are now."""
-        self.replica_sets = tuple(self._with_status(rs) for rs in self.replica_sets)
-
-    def _with_status(self, rs: ReplicaSet) -> ReplicaSet:
-        created = ready = available = 0
-        for pod in self.of(rs.version):
-            created += 1
-            ready += pod.ready_since is not None
-            available += pod.available_since is not None
-        if (rs.created, rs.ready, rs.available) == (created, ready, available):
-            return rs
-        return replace(rs, created=created, ready=ready, available=available)
+        now = self.counts()
+        self.replica_sets = tuple(_with_status(rs, *now[rs.version]) for rs in self.replica_sets)
 
     def _old_running(self) -> bool:
         wanted = VERSIONS.index(self.deployment.version)
@@ -152,6 +154,12 @@ class PoolController:
     def _look(self) -> None:
         self._watching = False
         self.poke()
+
+
+def _with_status(rs: ReplicaSet, created: int, ready: int, available: int) -> ReplicaSet:
+    if (rs.created, rs.ready, rs.available) == (created, ready, available):
+        return rs
+    return replace(rs, created=created, ready=ready, available=available)
 
 
 def _rank(uid: str, pod: Pod) -> PodRank:

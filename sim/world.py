@@ -21,7 +21,7 @@ from scenarios.semantics.deployment import Deployment, RollingUpdate
 from scenarios.tally import Grid, Status
 from scenarios.world import Router
 from sim.clock import SECOND, Clock, Order, nanoseconds, on_grid
-from sim.controllers import VERSIONS, PoolController
+from sim.controllers import PoolController
 from sim.endpoints import Endpoints, Serving, proxies
 from sim.pods import Kit, Pod
 from sim.requests import Requests, shared_blocks
@@ -31,10 +31,10 @@ WARM = 3600 * SECOND
 
 
 def grid_of(scenario: Scenario) -> Grid:
-    """The counted seconds; histogram steps divide scrapes and windows, and are at most about 600."""
+    """The counted seconds; histogram steps divide scrapes and windows, and are at most about 400."""
     horizon, settle = int(scenario.clock.horizon), int(scenario.clock.settle)
     common = math.gcd(settle, int(scenario.observe.every), *(int(g.window) for g in scenario.guards.values()))
-    wanted = horizon / 600
+    wanted = horizon / 400
     step = next((d for d in range(1, common + 1) if common % d == 0 and d >= wanted), common)
     return Grid(-settle, horizon, math.ceil(scenario.traffic.client.timeout) + 1, step)
 
@@ -375,17 +375,9 @@ class World:
 
 def _look_at(pool: PoolController) -> PoolSeen:
     """The pool as a release sees it."""
-    counts, terminating, wanted = [[0, 0, 0], [0, 0, 0]], 0, pool.deployment
-    for pod in pool.pods:
-        if pod.terminating:
-            terminating += not pod.gone
-        else:
-            of_version = counts[pod.kit.index]
-            of_version[0] += 1
-            of_version[1] += pod.ready_since is not None
-            of_version[2] += pod.available_since is not None
-    seen = {name: (n[0], n[1], n[2]) for name, n in zip(VERSIONS, counts, strict=True) if n[0]}
-    return PoolSeen(wanted.replicas, wanted.version, seen, terminating, pool.overdue)
+    wanted, terminating = pool.deployment, sum(pod.terminating and not pod.gone for pod in pool.pods)
+    counts = {version: n for version, n in pool.counts().items() if n[0]}
+    return PoolSeen(wanted.replicas, wanted.version, counts, terminating, pool.overdue)
 
 
 def _nothing() -> None:
