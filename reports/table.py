@@ -32,7 +32,7 @@ from reports.words import broken, plain
 from scenarios.scenario import Scenario
 
 LINES = box.Box("    \n    \n ── \n    \n ┈┈ \n    \n    \n    \n")
-WIDE = 112  # columns from which everything stands in one table
+WIDE = 118  # columns that the whole table needs
 HEADS = {
     REQUESTS: "requests\nfailed",
     USERS: "users\nharmed",

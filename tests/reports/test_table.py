@@ -148,3 +148,12 @@ def test_no_strategy_at_all_still_prints(
 ) -> None:
     document = make_document(made_scenario) | {"rows": [], "differences": []}
     assert "Not compared" in printed(document, made_scenario)
+
+
+@pytest.mark.parametrize("width", [80, 100, 111, 112, 117, 118, 119, 121])
+def test_no_number_is_cut_at_any_width(made_document: Document, made_scenario: Scenario, width: int) -> None:
+    def numbers(at: int) -> list[str]:
+        words = " ".join(printed(made_document, made_scenario, at)).split()
+        return sorted(word for word in words if word[0].isdigit() and word[-1] != ",")
+
+    assert numbers(width) == numbers(160)
