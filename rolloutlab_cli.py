@@ -1,6 +1,8 @@
 """The command line. It parses, calls the public API, and shows; data on stdout, everything else on stderr."""
 
 import json
+import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -32,8 +34,9 @@ from scenarios.errors import ScenarioError
 from scenarios.load import library, load
 from scenarios.names import file_name
 from scenarios.route import Unrealisable
+from scenarios.scenario import Scenario
 
-BAD_INPUT, OUR_BUG, INTERRUPTED, TERMINATED = 2, 1, 130, 143
+BAD_INPUT, INTERRUPTED, TERMINATED, PIPE_CLOSED = 2, 130, 143, 141
 
 app = typer.Typer(
     name="rolloutlab",
@@ -115,12 +118,9 @@ def compare(
     with folder.prepared(target) as workshop, Drawer(workshop) as drawer, _progress("seeds") as told:
         import rolloutlab  # takes a while: the drawer has begun by then
 
-        records = workshop / folder.RECORDS
-
         def progress(done: int, total: int) -> None:
             told(done, total)
-            if records.is_dir():
-                drawer.timelines()
+            drawer.timelines_once(workshop / folder.RECORDS)
 
         result = rolloutlab.compare(
             world,
@@ -128,31 +128,31 @@ def compare(
             strategies=strategy,
             candidates=candidate,
             jobs=jobs,
-            first=partial(folder.keep, folder=records),
+            first=partial(folder.keep, folder=workshop / folder.RECORDS),
             progress=progress,
         )
-        from reports import compare as documents
-
-        folder.store(workshop, documents.dumps(result.document), _provenance(command))
+        folder.store(workshop, result.document, folder.provenance(command))
         drawer.page(world, command)
-    match output:
-        case Output.TABLE:
-            from reports import table
-
-            Console().print(table.table(result.document, world, command, target / folder.PAGE))
-        case Output.JSON:
-            sys.stdout.write(documents.dumps(result.document))
-        case Output.CSV:
-            from reports import formats
-
-            sys.stdout.write(formats.to_csv(result.document))
-        case Output.MARKDOWN:
-            from reports import formats
-
-            sys.stdout.write(formats.to_markdown(result.document))
+    _show(result.document, output, world, target / folder.PAGE)
     if result.interrupted:
         _say(f"[bold]Interrupted:[/bold] this rests on {len(result.document['seeds'])} finished seeds.")
         raise typer.Exit(INTERRUPTED)
+
+
+def _show(document: dict[str, Any], output: Output, world: Scenario, page: Path) -> None:
+    """Print a comparison."""
+    from reports import compare as documents
+    from reports import formats, table
+
+    match output:
+        case Output.TABLE:
+            Console().print(table.table(document, world, _command(), page))
+        case Output.JSON:
+            sys.stdout.write(documents.dumps(document))
+        case Output.CSV:
+            sys.stdout.write(formats.to_csv(document))
+        case Output.MARKDOWN:
+            sys.stdout.write(formats.to_markdown(document))
 
 
 @app.command()
@@ -179,7 +179,7 @@ def run(
     target = to or folder.default(world.name) / file_name(f"{strategy}--{chosen}--seed-{seed}")
     record = rolloutlab.simulate(world, strategy, candidate=chosen, seed=seed)
     measured = rolloutlab.measured(record)
-    records.write(record, target, _provenance(_command()))
+    records.write(record, target, folder.provenance(_command()))
     if output is Plain.JSON:
         sys.stdout.write(story.dumps(record, measured))
     else:
@@ -243,8 +243,9 @@ def import_(
     marked as such; kinds that are not understood are named and left alone.
     """
     from scenarios import manifests
+    from scenarios.load import texts
 
-    imported = manifests.read([text for name in files for text in _texts(name)])
+    imported = manifests.read([text for name in files for text in texts(name, sys.stdin.buffer)])
     text = manifests.to_yaml(imported)
     if to is None:
         sys.stdout.write(text)
@@ -304,22 +305,6 @@ def _known(names: list[str] | None, known: Any, word: str) -> None:
             raise typer.BadParameter(f"no {word} is called {name!r}; there is {there}")
 
 
-def _texts(name: str) -> Iterator[tuple[str, str]]:
-    """(origin, text) of a manifest file, of those in a folder, or of standard input."""
-    from scenarios.document import MAX_BYTES, decode
-
-    if name == "-":
-        yield "standard input", decode(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input")
-        return
-    path = Path(name)
-    files = [path]
-    if path.is_dir():
-        files = sorted(f for f in path.rglob("*") if f.suffix in (".yaml", ".yml", ".json") and f.is_file())
-    for file in files:
-        with file.open("rb") as opened:
-            yield str(file), decode(opened.read(MAX_BYTES + 1), str(file))
-
-
 def _write_new(path: Path, text: str) -> None:
     """Write a file that is not there yet; what is there is never overwritten."""
     if path.exists():
@@ -327,27 +312,8 @@ def _write_new(path: Path, text: str) -> None:
     put(path, text.encode())
 
 
-def _provenance(command: str) -> dict[str, Any]:
-    """How a result came about: versions, command, host, time. Never part of a digest."""
-    import platform
-    from datetime import UTC, datetime
-    from importlib.metadata import version
-
-    packages = ("rolloutlab", "numpy", "numba", "simpy", "scipy", "pydantic", "matplotlib")
-    return {
-        "command": command,
-        "host": platform.node(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: version(name) for name in packages},
-    }
-
-
 def _command() -> str:
     """The command line that reproduces this."""
-    import shlex
-
     return shlex.join(["rolloutlab", *sys.argv[1:]])
 
 
@@ -384,6 +350,10 @@ def main() -> None:
         code = app(standalone_mode=False)
     except ScenarioError as error:
         _fail(str(error))
+    except BrokenPipeError:
+        # who read stdout has gone, which is no error of anybody's; nothing more can be flushed there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(PIPE_CLOSED)
     except (Unrealisable, RecordError, OSError) as error:
         _fail(str(error))
     except typer.TyperException as error:

@@ -41,9 +41,9 @@ class Drawer:
             self._process.kill()
         self._process.communicate()
 
-    def timelines(self) -> None:
-        """Begin with what the first seed's records tell, which are there by now; once is enough."""
-        if not self._timelines:
+    def timelines_once(self, records: Path) -> None:
+        """Begin with what the first seed's records tell, as soon as that folder is there; once is enough."""
+        if not self._timelines and records.is_dir():
             self._timelines = True
             self._tell("timelines")
 

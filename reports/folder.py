@@ -2,13 +2,17 @@
 
 import json
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from reports.compare import dumps
 from scenarios.codec import RecordError
 from scenarios.names import file_name
 from scenarios.record import ARM, Record, read, write
@@ -77,9 +81,22 @@ def _install(workshop: Path, target: Path) -> None:
         made.replace(place)
 
 
-def store(workshop: Path, document: str, provenance: Mapping[str, Any]) -> None:
+def provenance(command: str) -> dict[str, Any]:
+    """How a result came about: versions, command, host, time. Never part of a digest."""
+    packages = ("rolloutlab", "numpy", "numba", "simpy", "scipy", "pydantic", "matplotlib")
+    return {
+        "command": command,
+        "host": platform.node(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in packages},
+    }
+
+
+def store(workshop: Path, document: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
     """Put a comparison's document and its provenance into the folder being built."""
-    (workshop / COMPARISON).write_text(document, encoding="utf-8")
+    (workshop / COMPARISON).write_text(dumps(document), encoding="utf-8")
     text = json.dumps(provenance, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     (workshop / PROVENANCE).write_text(text, encoding="utf-8")
 

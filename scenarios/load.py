@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
@@ -28,6 +28,8 @@ from scenarios.errors import Problem, ScenarioError, dotted, harmless, shown
 from scenarios.inherit import inherit, override
 from scenarios.scenario import Scenario, unknown
 from scenarios.world import FORMAT, Version
+
+_MANIFESTS = (".yaml", ".yml", ".json")
 
 
 def load(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
@@ -64,6 +66,21 @@ def _built(root: Mapping, problems: list[Problem]) -> Scenario:
     if problems:
         raise ScenarioError(sorted(problems, key=lambda problem: problem.line or 0))
     return scenario
+
+
+def texts(name: str, standard_input: BinaryIO) -> list[tuple[str, str]]:
+    """(origin, text) of a file of manifests, of those in a folder and below, or of standard input (`-`).
+
+    Raises ScenarioError for what is no text or too long, OSError for what cannot be read.
+    """
+    if name == "-":
+        return [("standard input", decode(standard_input.read(MAX_BYTES + 1), "standard input"))]
+    path, found = Path(name), []
+    inside = (f for f in path.rglob("*") if f.suffix in _MANIFESTS and f.is_file())
+    for file in sorted(inside) if path.is_dir() else [path]:
+        with file.open("rb") as opened:
+            found.append((str(file), decode(opened.read(MAX_BYTES + 1), harmless(str(file)))))
+    return found
 
 
 def _together(problems: list[Problem], more: list[Problem]) -> list[Problem]:

@@ -4,7 +4,7 @@ Two rules: no clock, no I/O and no chance in here; and one observation enters at
 the order is fixed: abort asked, guard fails, deadline, conditions.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -366,51 +366,3 @@ def outcome(plan: Plan, state: State) -> Outcome:
         verdict = Verdict.OUT_OF_TIME if state.stuck_at is None else Verdict.STUCK
     stage = path(plan, state)[state.index].name if state.index >= 0 else ""
     return Outcome(verdict, state.decided_at, state.settled_at, stage, state.reason)
-
-
-@dataclass(frozen=True, slots=True)
-class Decisions:
-    """All that a release decided: what it asked for and when, what it told, how it ended."""
-
-    asked: tuple[tuple[float, Asked], ...]
-    events: tuple[Event, ...]
-    outcome: Outcome
-
-
-def replay(plan: Plan, guards: Guards, observed: Iterable[Observation]) -> Decisions:
-    """Fold `step` over recorded observations: gives the decisions of the release that made them."""
-    state, asked, events = State(), list[tuple[float, Asked]](), list[Event]()
-    for seen in observed:
-        result = step(plan, guards, state, seen)
-        state = result.state
-        asked += [(seen.t, action) for action in result.actions]
-        events += result.events
-    return Decisions(tuple(asked), tuple(events), outcome(plan, state))
-
-
-def drive(
-    plan: Plan,
-    guards: Guards,
-    look: Callable[[float | None], Observation | None],
-    ask: Callable[[Asked], None],
-) -> tuple[tuple[Observation, ...], Decisions]:
-    """Run a release against a world, simulated or real, and return what it saw and decided.
-
-    `look(wake)` waits until something may have changed, at the latest until `wake`, and returns what is seen
-    then, or None at the horizon. `ask` hands over an action; its answer comes in a later observation. Only
-    observations that changed the state are kept: they alone give the same decisions again.
-    """
-    state, kept = State(), list[Observation]()
-    asked, events = list[tuple[float, Asked]](), list[Event]()
-    wake: float | None = None
-    while state.settled_at is None and (seen := look(wake)) is not None:
-        result = step(plan, guards, state, seen)
-        if result.state != state:
-            kept.append(seen)
-        state = result.state
-        events += result.events
-        for action in result.actions:
-            asked.append((seen.t, action))
-            ask(action)
-        wake = next_wake(plan, state, seen.t)
-    return tuple(kept), Decisions(tuple(asked), tuple(events), outcome(plan, state))

@@ -9,12 +9,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from scenarios.backend import drive
 from scenarios.draws import Purpose, draw, u
 from scenarios.observe import Observation, PoolSeen, window
 from scenarios.plan import CANDIDATE, STABLE, ByReplicas, Plan, Route, Scale, SetRoute, SetVersion
 from scenarios.record import ARM, PodEvent, Record, RouteChange, Trial, Truth
 from scenarios.record import Pods as PodHistory
-from scenarios.release import Asked, drive
+from scenarios.release import Asked
 from scenarios.route import Unrealisable, lower, most_backends
 from scenarios.scenario import Scenario
 from scenarios.semantics.deployment import Deployment, RollingUpdate

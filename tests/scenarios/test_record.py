@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenarios import codec, load
+from scenarios.backend import replay
 from scenarios.decode import RecordError
 from scenarios.guard import Sample, Seen
 from scenarios.observe import Observation, PoolSeen
@@ -31,7 +32,7 @@ from scenarios.record import (
     read,
     write,
 )
-from scenarios.release import Event, Kind, Outcome, Verdict, replay
+from scenarios.release import Event, Kind, Outcome, Verdict
 from scenarios.semantics.deployment_spec import Recreate, RollingUpdate
 from scenarios.tally import Grid, of_rows
 from sim.world import simulate
@@ -359,7 +360,7 @@ REPLAY = """
 import json, sys
 from pathlib import Path
 from scenarios.record import read
-from scenarios.release import replay
+from scenarios.backend import replay
 record = read(Path(sys.argv[1]))
 trial = record.trial
 decisions = replay(trial.scenario.plan(trial.strategy), trial.scenario.guards, record.observed)

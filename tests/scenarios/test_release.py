@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenarios.backend import Decisions, drive, replay
 from scenarios.guard import Sample, Seen
 from scenarios.load import load
 from scenarios.observe import Observation, PoolSeen
@@ -29,17 +30,14 @@ from scenarios.plan import (
     whole,
 )
 from scenarios.release import (
-    Decisions,
     Kind,
     State,
     Step,
     Verdict,
     action_id,
-    drive,
     next_wake,
     outcome,
     path,
-    replay,
     step,
 )
 from scenarios.world import Guard

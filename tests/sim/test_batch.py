@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from scenarios.backend import replay
 from scenarios.load import loads
 from scenarios.record import ARM, Record, Trial
-from scenarios.release import replay
 from scenarios.tally import Status
 from sim.batch import Results, Work, one_seed, run_seeds
 from sim.world import simulate

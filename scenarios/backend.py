@@ -1,0 +1,59 @@
+"""The port between a release and its world, simulated or real: two functions, and the loop that joins them.
+
+`look` and `ask` are all that a world offers; a replay needs no world at all.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from scenarios.observe import Observation
+from scenarios.plan import Plan
+from scenarios.release import Asked, Event, Guards, Outcome, State, next_wake, outcome, step
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """All that a release decided: what it asked for and when, what it told, how it ended."""
+
+    asked: tuple[tuple[float, Asked], ...]
+    events: tuple[Event, ...]
+    outcome: Outcome
+
+
+def replay(plan: Plan, guards: Guards, observed: Iterable[Observation]) -> Decisions:
+    """Fold `step` over recorded observations: gives the decisions of the release that made them."""
+    state, asked, events = State(), list[tuple[float, Asked]](), list[Event]()
+    for seen in observed:
+        result = step(plan, guards, state, seen)
+        state = result.state
+        asked += [(seen.t, action) for action in result.actions]
+        events += result.events
+    return Decisions(tuple(asked), tuple(events), outcome(plan, state))
+
+
+def drive(
+    plan: Plan,
+    guards: Guards,
+    look: Callable[[float | None], Observation | None],
+    ask: Callable[[Asked], None],
+) -> tuple[tuple[Observation, ...], Decisions]:
+    """Run a release against a world, simulated or real, and return what it saw and decided.
+
+    `look(wake)` waits until something may have changed, at the latest until `wake`, and returns what is seen
+    then, or None at the horizon. `ask` hands over an action; its answer comes in a later observation. Only
+    observations that changed the state are kept: they alone give the same decisions again.
+    """
+    state, kept = State(), list[Observation]()
+    asked, events = list[tuple[float, Asked]](), list[Event]()
+    wake: float | None = None
+    while state.settled_at is None and (seen := look(wake)) is not None:
+        result = step(plan, guards, state, seen)
+        if result.state != state:
+            kept.append(seen)
+        state = result.state
+        events += result.events
+        for action in result.actions:
+            asked.append((seen.t, action))
+            ask(action)
+        wake = next_wake(plan, state, seen.t)
+    return tuple(kept), Decisions(tuple(asked), tuple(events), outcome(plan, state))
