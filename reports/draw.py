@@ -5,6 +5,7 @@ lines on its standard input, and ends when that ends.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,8 @@ def main() -> None:
             told: dict[str, Any] = json.loads(line)
             document, made, _ = folders.stored(folder, records=False)
             page.write_page(folder, document, load.from_document(told["scenario"]), told["command"], made)
+            sys.stderr.flush()
+            os._exit(0)  # all is written, and somebody waits: no tidying up
 
 
 if __name__ == "__main__":
