@@ -60,9 +60,11 @@ def _rollback(trial: Facts) -> tuple[Figure, Figure]:
     if not trial.rolls_back or trial.decided is None:
         return NOT_APPLICABLE, NOT_APPLICABLE
     first = int(trial.decided * 10)
-    bins = trial.reaching_candidate[first:].astype(np.float64)
-    if not bins.any():
+    reached = np.flatnonzero(trial.reaching_candidate[first:])
+    if not reached.size:
         return NOT_APPLICABLE, NOT_APPLICABLE
+    last = int(reached[-1])
+    bins = trial.reaching_candidate[first : first + last + 1].astype(np.float64)
     if trial.capacity.candidate[-1]:
         unfinished = Missing("not reached", trial.horizon - trial.decided)
         return unfinished, unfinished
@@ -72,7 +74,6 @@ def _rollback(trial: Facts) -> tuple[Figure, Figure]:
     come = np.cumsum(bins)
     place = int(np.searchsorted(come, ROLLED * come[-1]))
     within = 1 - (come[place] - ROLLED * come[-1]) / bins[place]
-    last = int(np.flatnonzero(bins)[-1])
     by_then = (starts[place] + within * lengths[place], starts[last] + lengths[last])
     return Value(float(by_then[0]) - trial.decided), Value(float(by_then[1]) - trial.decided)
 

@@ -147,9 +147,8 @@ class Settings(NamedTuple):
     """What never changes in a trial."""
 
     reals: Array  # f8[9]: start, horizon, timeout; per version slower − 1, lasting; bug share per version
-    whole: (
-        Array  # i8[9]: kinds of service time, queue, proxies, backends, tries, policy, empty, fallback, trace
-    )
+    # kinds of service time, queue, proxies, backends, tries, policy, status if empty, fallback, trace, bags
+    whole: Array  # i8[10]
 
 
 class Drawn(NamedTuple):
@@ -495,6 +494,7 @@ def make(least: int) -> Any:
         start, horizon, timeout = reals[0], reals[1], reals[2]
         queue, proxies, backends, tries = whole[1], whole[2], whole[3], whole[4]
         policy, empty, fallback, tracing = whole[5], whole[6], whole[7], whole[8]
+        bags = whole[9]
         free, waiting, bag_end, bag_code = pods.free, pods.waiting, pods.bag_end, pods.bag_code
         counts, arrivals, latency, bin_of = books.counts, books.arrivals, books.latency, books.bin_of
         free_at, waiting_at, load_at = refs[FREE, 0], refs[WAITING, 0], refs[LOAD, 0]
@@ -644,20 +644,21 @@ def make(least: int) -> Any:
                             latency[(bin_of[np.int64(end - start)] * 2 + version) * BUCKETS + which] += (
                                 np.uint32(1)
                             )
-                            held = pods.pending[slot]
-                            if held == bag:
-                                held = compact(pods, bag, slot, t, tracing)
-                            pods.pending[slot] = held + 1
-                            held += slot * bag
-                            bag_end[held] = end
-                            bag_code[held] = (
-                                np.int64(user[i])
-                                | which << USER_BITS
-                                | status << (USER_BITS + BUCKET_BITS)
-                                | np.int64(t >= 0.0) << (USER_BITS + BUCKET_BITS + STATUS_BITS)
-                            )
-                            if tracing:
-                                pods.bag_row[held] = row + i
+                            if bags:
+                                held = pods.pending[slot]
+                                if held == bag:
+                                    held = compact(pods, bag, slot, t, tracing)
+                                pods.pending[slot] = held + 1
+                                held += slot * bag
+                                bag_end[held] = end
+                                bag_code[held] = (
+                                    np.int64(user[i])
+                                    | which << USER_BITS
+                                    | status << (USER_BITS + BUCKET_BITS)
+                                    | np.int64(t >= 0.0) << (USER_BITS + BUCKET_BITS + STATUS_BITS)
+                                )
+                                if tracing:
+                                    pods.bag_row[held] = row + i
                     elif mode == REFUSING:
                         status = REFUSED
                     else:

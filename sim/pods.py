@@ -12,7 +12,7 @@ from scenarios.draws import Purpose, draw, u
 from scenarios.record import PodEvent
 from scenarios.semantics.kubelet import ready_at
 from scenarios.semantics.replica_set import BACKOFF_CAP, restart_delay
-from scenarios.world import Delays, Probe, Time, Version
+from scenarios.world import Delays, Probe, Termination, Time, Version
 from scenarios.world import Pods as PodSettings
 from sim.clock import SECOND, Clock, Order, nanoseconds
 from sim.requests import Requests
@@ -25,6 +25,12 @@ FORGIVEN = 2 * nanoseconds(BACKOFF_CAP)
 
 LAST_GRACE = 2 * SECOND
 """What the kubelet leaves between SIGTERM and SIGKILL even where preStop used up the grace period."""
+
+
+def after_sigterm(ends: Termination) -> float:
+    """Seconds that a process has from SIGTERM to SIGKILL."""
+    hook = min(ends.pre_stop, ends.grace)
+    return max(ends.grace, hook + LAST_GRACE / SECOND) - hook
 
 
 @dataclass(frozen=True, slots=True)

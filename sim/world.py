@@ -24,7 +24,7 @@ from scenarios.world import Router
 from sim.clock import SECOND, Clock, Order, nanoseconds, on_grid
 from sim.controllers import PoolController
 from sim.endpoints import Endpoints, Serving, proxies
-from sim.pods import Kit, Pod
+from sim.pods import Kit, Pod, after_sigterm
 from sim.requests import Requests, shared_blocks
 
 WARM = 3600 * SECOND
@@ -358,7 +358,19 @@ class World:
             proxies=proxies(self.router, self.scenario.cluster.nodes),
             tries=3 if nginx else 1,
             empty=Status.UNAVAILABLE if nginx else Status.REFUSED,
+            resets=self._may_reset(),
             shared=shared_blocks(*drawn, service=services, start=self.grid.start, horizon=self.grid.horizon),
+        )
+
+    def _may_reset(self) -> bool:
+        """Whether a process can die while a client waits for it: by a crash, at SIGTERM, or at SIGKILL before
+        the longest wait that began just before SIGTERM is over."""
+        timeout = float(self.scenario.traffic.client.timeout)
+        return any(
+            kit.version.crash is not None
+            or kit.settings.termination.on_sigterm == "exit"
+            or after_sigterm(kit.settings.termination) < timeout
+            for kit in self.kits.values()
         )
 
     def _endpoints(self) -> Endpoints:

@@ -8,7 +8,7 @@ from scenarios.record import ARM, PodEvent, Record, Trial, digest
 from scenarios.release import Verdict
 from scenarios.scenario import Scenario
 from scenarios.tally import CANDIDATE, Status
-from sim.world import simulate
+from sim.world import World, simulate
 
 BASE = """
 format: rolloutlab/1
@@ -193,6 +193,29 @@ def test_same_trial_same_record_with_every_tick_stepped() -> None:
     plain, ticked = simulate(chosen), simulate(chosen, every_tick=True)
     assert plain.outcome == ticked.outcome
     assert digest(plain) == digest(ticked)
+
+
+@pytest.mark.parametrize("strategy", ["rolling", "halves", "recreate", "canary"])
+def test_where_nobody_can_be_reset_nothing_is_lost_by_not_writing_down_who_waits(
+    strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Trial(world(), strategy, "healthy", 1)
+    assert not World(chosen)._may_reset()
+    plain = simulate(chosen)
+    monkeypatch.setattr(World, "_may_reset", lambda self: True)
+    assert digest(simulate(chosen)) == digest(plain)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("cluster.pods.termination.on_sigterm=exit",),
+        ("cluster.pods.termination.grace=6s", "traffic.client.timeout=3s"),
+        ("candidates.healthy.crash={after_start: 10m}",),
+    ],
+)
+def test_somebody_can_be_reset_where_processes_die_with_clients_waiting(overrides: tuple[str, ...]) -> None:
+    assert World(Trial(world(*overrides), "rolling", "healthy", 1))._may_reset()
 
 
 def test_every_request_of_a_trial_ends_somewhere_once() -> None:
