@@ -73,7 +73,7 @@ ScenarioArgument = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Override a value, e.g. candidate.errors.0.share=5%."),
+    typer.Option("--set", metavar="PATH=VALUE", help="Override a value, e.g. traffic.rate=50/s."),
 ]
 StrategyOption = Annotated[
     list[str] | None, typer.Option("--strategy", "-s", help="Only this strategy; may be repeated.")
@@ -203,7 +203,7 @@ def check(
         console.print(f"[bold]{advice.level}[/bold]  {escape(advice.path)}: {escape(advice.message)}")
     problems = sum(advice.level is Level.PROBLEM for advice in found)
     console.print(
-        f"{escape(scenario)} is a valid scenario; {len(found)} remarks, {problems} of them problems."
+        f"{escape(scenario)} is a valid scenario; remarks: {len(found)}, of them problems: {problems}."
     )
 
 

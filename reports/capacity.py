@@ -118,7 +118,7 @@ class _Rotation:
         for place in np.unique(which):
             now = which == place
             weights = self._weights(self.routes[place].route)
-            effective[now] = _worth(self.routes[place].route, weights, by_pool[:, now])
+            effective[now] = self._worth(self.routes[place].route, weights, by_pool[:, now])
             weighed[:, now] = counts[weights > 0][:, :, now].sum(axis=0)
         return _Steps(effective, weighed)
 
@@ -153,15 +153,21 @@ class _Rotation:
         shares = dict(route.to) if isinstance(route, Split) else dict.fromkeys(route.pools, 1.0)
         return np.array([shares.get(pool, 0.0) for pool in self.pods.pools])
 
+    def _worth(self, route: Route, weights: Floats, by_pool: Floats) -> Floats:
+        """C: the least cₖ/wₖ of a split's pools, the sum under ratio routing.
 
-def _worth(route: Route, weights: Floats, by_pool: Floats) -> Floats:
-    """C: the least cₖ/wₖ of a split's pools, the sum under ratio routing. A pool without pods is worth 0."""
-    taking_part = weights > 0
-    if not isinstance(route, Split):
-        return np.asarray(by_pool[taking_part].sum(axis=0))
-    if taking_part.sum() < len(route.to):
-        return np.zeros(by_pool.shape[1])
-    return np.asarray((by_pool[taking_part] / weights[taking_part, None]).min(axis=0))
+        The share of a pool without pods goes to the primary one, the first, as the router sends it there.
+        """
+        if not isinstance(route, Split):
+            return np.asarray(by_pool[weights > 0].sum(axis=0))
+        primary = self.pods.pools.index(route.to[0][0])
+        others = [k for k in np.flatnonzero(weights) if k != primary]
+        left, least = np.ones(by_pool.shape[1]), np.full(by_pool.shape[1], np.inf)
+        for k in others:
+            serves = by_pool[k] > 0
+            left -= weights[k] * serves
+            least = np.where(serves, np.minimum(least, by_pool[k] / weights[k]), least)
+        return np.asarray(np.minimum(least, by_pool[primary] / left))
 
 
 def _turns(pods: Pods) -> tuple[Floats, NDArray[np.int32], NDArray[np.int64]]:

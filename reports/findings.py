@@ -108,10 +108,16 @@ class Block:
     standing: str
     rows: tuple[Row, ...]
     conclusions: tuple[str, ...] = ()
+    judged: bool = True
 
     @property
     def bad(self) -> bool:
         return self.bad_share >= 0.5
+
+    @property
+    def word(self) -> str:
+        """What the candidate is, in a word; not judged where stable misses the objective itself."""
+        return ("bad" if self.bad else "good") if self.judged else "not judged"
 
 
 def blocks(document: Document, scenario: Scenario) -> tuple[Block, ...]:
@@ -141,10 +147,20 @@ def is_bad(document: Document, candidate: str) -> bool:
 def _block(document: Document, scenario: Scenario, candidate: str, bad: float | None) -> Block:
     seeds, bad = len(document["seeds"]), bad or 0.0
     found = rows(document, candidate, tuple(scenario.strategies))
+    if bad < 0.5 and stable_misses(document, scenario):
+        found = tuple(_neutral(row) for row in found)
+        said = f"Stable itself misses the objective ({objective(scenario)}): nobody can be judged by it."
+        block = Block(plain(candidate), bad, seeds, said, found, judged=False)
+        return replace(block, conclusions=tuple(_unsure(block)))
     block = Block(plain(candidate), bad, seeds, _standing(scenario, bad, seeds), found)
     differences = Differences(document, candidate)
     says = _conclude_bad(block) if block.bad else _conclude_good(block, differences)
     return replace(block, conclusions=tuple(says))
+
+
+def _neutral(row: Row) -> Row:
+    """The row where no ending is right or wrong."""
+    return replace(row, endings=tuple(replace(ending, right=None) for ending in row.endings))
 
 
 def _row(row: Mapping[str, Any], bad: bool) -> Row:
@@ -243,6 +259,18 @@ def _standing(scenario: Scenario, bad: float, seeds: int) -> str:
     return f"Run everywhere it keeps {aim} {of_seeds(1.0, seeds)}."
 
 
+def stable_misses(document: Document, scenario: Scenario) -> bool:
+    """Whether stable's own arm breaks the objective, on average over the seeds."""
+    figures = document["control"]["stable"]["figures"]
+    requests = float(scenario.traffic.rate.constant) * scenario.clock.horizon
+    failed = figures.get("failed_requests", {}).get("mean") or 0.0
+    slow = (
+        (figures.get(f"latency_{level}", {}).get("mean") or 0.0) > limit
+        for level, limit in scenario.slo.latency.items()
+    )
+    return failed > (1 - scenario.slo.success) * requests or any(slow)
+
+
 def objective(scenario: Scenario) -> str:
     """The objective in words; says so where it is the default and nobody's choice."""
     parts = [f"{share(scenario.slo.success)} of requests answered"]
@@ -293,6 +321,8 @@ def _endings(found: Sequence[Row], verdict: str, seeds: int, many: str, one: str
 def _least_harm(block: Block) -> list[str]:
     """Who harms the fewest users, who is as good as far as chance tells, and who is worst."""
     best, tied, worse = ranked(block.rows, USERS)
+    if best is None and _unknown(block.rows, USERS):
+        return [f"{block.seeds:,} seeds are too few to tell differences in users harmed from chance."]
     if best is None:
         return ["Between the strategies, the users harmed differ by no more than chance."]
     said = f"{best.strategy} harms the fewest users ({best.cell(USERS).written})"
@@ -303,6 +333,12 @@ def _least_harm(block: Block) -> list[str]:
         worst = max(worse, key=lambda row: row.cell(USERS).value or 0.0)
         said += f"; {worst.strategy} harms the most ({worst.cell(USERS).written})"
     return [said + ".", *_price(best)]
+
+
+def _unknown(found: Sequence[Row], column: Column) -> bool:
+    """Whether some of these have a value without an interval."""
+    cells = [row.cell(column) for row in found]
+    return any(cell.value is not None and cell.figure.get("low") is None for cell in cells)
 
 
 def _price(best: Row) -> list[str]:
@@ -320,6 +356,8 @@ def _own_harm(block: Block, differences: Differences) -> list[str]:
     """Which fail requests by their own doing, though the candidate is good, and the best of the others."""
     harmful = [row for row in block.rows if (row.cell(REQUESTS).low or 0.0) > 0]
     harmless = [row for row in block.rows if row not in harmful and row.ending("promoted") == 1]
+    if not harmful and _unknown(block.rows, REQUESTS):
+        return [f"{block.seeds:,} seeds are too few to tell the requests failed from chance."]
     if not harmful:
         return ["None fails more requests than chance would.", *_quickest(block.rows)]
     names = [f"{row.strategy} ({row.cell(REQUESTS).written})" for row in harmful]

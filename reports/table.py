@@ -79,7 +79,8 @@ def table(
 
 
 def _block(block: Block, parts: Sequence[Sequence[Column]]) -> Iterator[RenderableType]:
-    word, style = ("BAD", "bold red") if block.bad else ("GOOD", "bold green")
+    word = block.word.upper()
+    style = {"BAD": "bold red", "GOOD": "bold green"}.get(word, "bold yellow")
     title = Text.assemble(("Candidate ", "bold"), (block.candidate, "bold"), (" is "), (word, style))
     yield Rule(title, align="left", characters="─", style="dim")
     yield Text(block.standing, style="dim")

@@ -24,7 +24,7 @@ from scenarios.plan import (
 from scenarios.scenario import Scenario
 from scenarios.semantics.deployment_spec import RollingUpdate, resolve_fenceposts
 from scenarios.units import write_duration
-from scenarios.world import KubeProxy
+from scenarios.world import KubeProxy, Pods, Version
 
 
 class Level(StrEnum):
@@ -46,7 +46,8 @@ class Advice:
 
 def check(scenario: Scenario) -> tuple[Advice, ...]:
     """Everything found, problems first."""
-    found = [*_cannot(scenario), *_load(scenario), *_pods(scenario), *_baseline(scenario)]
+    found = [*_cannot(scenario), *_load(scenario), *_stable(scenario)]
+    found += [*_versions(scenario), *_baseline(scenario)]
     for name in scenario.strategies:
         if name not in scenario.unrealisable():
             found += _strategy(scenario, name, scenario.plan(name))
@@ -73,18 +74,52 @@ def _load(scenario: Scenario) -> Iterator[Advice]:
         yield Advice(Level.WARNING, "traffic.rate", text)
 
 
-def _pods(scenario: Scenario) -> Iterator[Advice]:
-    ends = scenario.cluster.pods.termination
+def _stable(scenario: Scenario) -> Iterator[Advice]:
+    """What makes stable miss the objective by itself: no candidate can then be judged by it."""
+    stable, timeout = scenario.versions.stable, float(scenario.traffic.client.timeout)
+    if stable.start == "never":
+        yield Advice(Level.WARNING, "versions.stable.start", "stable never becomes ready itself")
+    if stable.share_failing("requests") > 1 - scenario.slo.success:
+        text = "stable fails more requests than slo.success allows: no candidate can be judged by it"
+        yield Advice(Level.WARNING, "versions.stable.errors", text)
+    if stable.service_time.distribution().mean() >= timeout:
+        text = f"clients give up after {write_duration(timeout)}, sooner than a request takes on average"
+        yield Advice(Level.WARNING, "traffic.client.timeout", text)
+
+
+def _versions(scenario: Scenario) -> Iterator[Advice]:
+    """Pods' settings of stable and of each candidate, said once where they are the cluster's."""
+    own = {"cluster.pods": scenario.cluster.pods}
+    for name, version in {"versions.stable": scenario.versions.stable, **_candidates(scenario)}.items():
+        if version.pods is not None:
+            own[f"{name}.pods"] = scenario.pods(version)
+        if scenario.pods(version).readiness == "none" and _boots(version):
+            text = "no readiness probe: pods get requests as soon as they run, before they can answer"
+            yield Advice(Level.WARNING, f"{name}.start", text)
+    for path, pods in own.items():
+        yield from _pods(scenario, path, pods)
+
+
+def _candidates(scenario: Scenario) -> dict[str, Version]:
+    return {f"candidates.{name}": version for name, version in scenario.variants.items()}
+
+
+def _boots(version: Version) -> bool:
+    return version.start != "never" and version.start.distribution().mean() > 0
+
+
+def _pods(scenario: Scenario, path: str, pods: Pods) -> Iterator[Advice]:
+    ends = pods.termination
     lag = max((r.min_sync_period for r in scenario.routers.values() if isinstance(r, KubeProxy)), default=0.0)
     if ends.pre_stop >= ends.grace:
         text = f"preStop takes the whole grace period of {write_duration(ends.grace)}: pods are killed"
-        yield Advice(Level.WARNING, "cluster.pods.termination.pre_stop", text)
+        yield Advice(Level.WARNING, f"{path}.termination.pre_stop", text)
     elif ends.pre_stop < lag:
         text = (
             f"proxies learn of a removed pod up to {write_duration(lag)} late and preStop waits "
             f"{write_duration(ends.pre_stop)}: expect failed requests at every removed pod"
         )
-        yield Advice(Level.WARNING, "cluster.pods.termination.pre_stop", text)
+        yield Advice(Level.WARNING, f"{path}.termination.pre_stop", text)
 
 
 def _baseline(scenario: Scenario) -> Iterator[Advice]:
@@ -113,6 +148,10 @@ def _strategy(scenario: Scenario, name: str, plan: Plan) -> Iterator[Advice]:
     yield from _capacity(scenario, path, plan)
     yield from _guards(scenario, path, plan)
     strategy = scenario.strategies[name].strategy
+    first = next(iter(scenario.routers))
+    if strategy.via != first and utilisation(scenario) >= 0.7:
+        text = f"its exact harm is compared with stable via {first}, and busy pods fail more under one router"
+        yield Advice(Level.NOTE, path, text)
     for note in strategy.notes(scenario.service, scenario.routers[strategy.via]):
         yield Advice(Level.NOTE, path, note)
 

@@ -92,7 +92,7 @@ class _OneDeployment(Strategy):
             given_up=(Overdue("main"),),
             on_deadline=OnDeadline(self.rollback),
             stalls_after=self.progress_deadline + 60,  # the controller's own word comes first
-            undo=(undo,),
+            undo=(undo,) if self.rollback == "undo" else (),
         )
         judged = Stage("judged", (), self.passed(), self.guards, self.deadline, undo=(undo,))
         stages = (stage, judged) if self.guards else (stage,)

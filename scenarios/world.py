@@ -190,11 +190,23 @@ class Client(Model):
 
     timeout: Duration = written("5s")
 
+    @model_validator(mode="after")
+    def _counted(self) -> "Client":
+        if not 0 < self.timeout <= 255:
+            raise Misplaced((("timeout",), "expected more than 0s, and 255s at most"))
+        return self
+
 
 class ConstantRate(Model):
     """Poisson arrivals at a constant rate."""
 
     constant: Rate
+
+    @model_validator(mode="after")
+    def _some(self) -> "ConstantRate":
+        if self.constant <= 0:
+            raise ValueError("expected more than 0 requests, such as 200/s")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -197,10 +197,10 @@ def test_pods_without_weight_are_no_capacity() -> None:
     assert value("extra_cost", of) == pytest.approx(10 * HORIZON)
 
 
-def test_a_route_to_a_pool_without_pods_serves_nobody() -> None:
+def test_the_share_of_a_pool_without_pods_goes_to_the_primary_one() -> None:
     of = record(routes=[(-SETTLE, MAIN), (100, Split((("main", 0.9), ("ghost", 0.1)))), (110, MAIN)])
-    assert value("worst_capacity", of) == 0
-    assert value("capacity_loss", of) == pytest.approx(100)
+    assert value("worst_capacity", of) == 1
+    assert value("capacity_loss", of) == 0
 
 
 def test_a_slower_version_is_less_capacity() -> None:

@@ -157,3 +157,25 @@ def test_no_number_is_cut_at_any_width(made_document: Document, made_scenario: S
         return sorted(word for word in words if word[0].isdigit() and word[-1] != ",")
 
     assert numbers(width) == numbers(160)
+
+
+def test_nobody_is_called_good_where_stable_misses_the_objective_itself(
+    made_document: Document, made_scenario: Scenario
+) -> None:
+    document = copy.deepcopy(dict(made_document))
+    document["control"]["stable"]["figures"].setdefault("failed_requests", {})["mean"] = 1e9
+    text = "\n".join(printed(document, made_scenario))
+    assert "healthy is NOT JUDGED" in text
+    assert "Stable itself misses the objective" in text
+
+
+def test_too_few_seeds_are_not_taken_for_chance(made_document: Document, made_scenario: Scenario) -> None:
+    document = copy.deepcopy(dict(made_document))
+    for row in document["rows"]:
+        for figure in row["figures"].values():
+            figure["low"] = figure["high"] = None
+    for difference in document["differences"]:
+        difference["low"] = difference["high"] = None
+    text = "\n".join(printed(document, made_scenario))
+    assert "too few to tell" in text
+    assert "no more than chance" not in text

@@ -629,3 +629,11 @@ def test_a_good_scenario_with_a_random_part(key, path, value):
 def test_random_text(text, setting):
     scenario_or_error(text, setting)
     scenario_or_error(GOOD, setting)
+
+
+@pytest.mark.parametrize(
+    "written", ["traffic.rate=0/s", "traffic.client.timeout=0s", "traffic.client.timeout=5m"]
+)
+def test_what_the_kernel_could_not_do_is_refused_at_the_door(written: str) -> None:
+    with pytest.raises(ScenarioError, match="expected more than 0"):
+        load("quickstart", [written])

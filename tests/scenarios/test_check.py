@@ -60,7 +60,7 @@ CRAMPED = ("traffic.rate=300/s", HALVES)
             "5% becomes 1 of 11 pods",
         ),
         (
-            ("versions.stable.errors=[{share: 1%, of: requests}]",),
+            ("versions.stable.errors=[{share: 0.05%, of: requests}]",),
             Level.NOTE,
             "clock.settle",
             "p₀ comes from 24,000 settling requests",
@@ -112,3 +112,24 @@ def test_surge_pods_want_room_too() -> None:
     assert (advice.level, advice.path) == (Level.WARNING, "strategies.it")
     assert "wants 1 pods beyond the replicas" in advice.message
     assert said("cluster.spare_pods=1", "strategies.it.rolling.max_surge=1") == ()
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "words"),
+    [
+        ("versions.stable.start=never", "versions.stable.start", "never becomes ready"),
+        ("versions.stable.errors=[{share: 1%, of: requests}]", "versions.stable.errors", "slo.success"),
+        ("traffic.client.timeout=80ms", "traffic.client.timeout", "give up"),
+        ("cluster.pods.readiness=none", "versions.stable.start", "no readiness probe"),
+        (
+            "candidates={bad: {pods: {termination: {pre_stop: 0s}}}}",
+            "candidates.bad.pods.termination",
+            "preStop",
+        ),
+    ],
+)
+def test_what_spoils_a_comparison_is_said(override: str, path: str, words: str) -> None:
+    found = [advice for advice in said(override) if advice.path.startswith(path)]
+    assert len(found) == 1
+    assert found[0].level is Level.WARNING
+    assert words in found[0].message
