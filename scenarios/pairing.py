@@ -27,7 +27,8 @@ class ServiceSelector:
 
     def selects(self, deployment: Deployment) -> bool:
         """Do that Deployment's pods get this Service's requests?"""
-        same = self.namespace == deployment.namespace
+        # charts often leave the namespace to whoever installs them
+        same = self.namespace in ("", deployment.namespace) or not deployment.namespace
         return bool(self.selector) and same and self.selector.items() <= deployment.labels.items()
 
 
