@@ -97,7 +97,7 @@ def compare(
     candidate: CandidateOption = None,
     seeds: Annotated[int | None, typer.Option(min=1, max=100_000, help="Seeds 0 … N − 1.")] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="How many processes; one per core unless said.")
+        int | None, typer.Option(min=1, max=1024, help="How many processes; one more than cores unless said.")
     ] = None,
     to: FolderOption = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="What stdout gets.")] = Output.TABLE,

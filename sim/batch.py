@@ -73,9 +73,10 @@ def run_seeds(
 ) -> Iterator[tuple[int, Results[Measured]]]:
     """Each seed's results, as they are finished. The first seed's records go to `work.first`.
 
-    `jobs` processes, by default one per core. Closing the iterator early ends the processes.
+    `jobs` processes, by default one more than cores: seeds end at different times, and something draws
+    beside them. Closing the iterator early ends the processes.
     """
-    jobs = min(jobs or _cores(), len(seeds))
+    jobs = min(jobs or _cores() + 1, len(seeds))
     if jobs <= 1:
         for seed in seeds:
             yield seed, one_seed(work, seed, first=seed == seeds[0])
