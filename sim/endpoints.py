@@ -7,6 +7,7 @@ A proxy believes what it last synced; the kernel sends requests by that belief. 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from enum import IntEnum
+from typing import NamedTuple
 
 from scenarios.draws import Purpose, draw, u
 from scenarios.route import Lowered, most_backends
@@ -29,14 +30,22 @@ class Serving(IntEnum):
     GONE = 3
 
 
+class Wiring(NamedTuple):
+    """What every proxy is connected to; `acknowledged` is told which route is in force."""
+
+    number: int
+    clock: Clock
+    requests: Requests
+    backends: int
+    acknowledged: Callable[[int], None]
+
+
 class Proxy(ABC):
     """One data plane with a view of its own: what it has heard, and what it last put in force."""
 
-    def __init__(
-        self, index: int, clock: Clock, requests: Requests, backends: int, acknowledged: Callable[[int], None]
-    ) -> None:
-        self.index, self.clock, self.requests = index, clock, requests
-        self.backends, self.acknowledged = backends, acknowledged
+    def __init__(self, wiring: Wiring, period: int) -> None:
+        self.index, self.clock, self.requests, self.backends, self.acknowledged = wiring
+        self.period = period  # at least so long from one sync to the next
         self.pods: dict[Pod, Serving] = {}
         self.route: Lowered | None = None
         self.generation = 0
@@ -106,10 +115,6 @@ class Proxy(ABC):
 class KubeProxyNode(Proxy):
     """One node's kube-proxy: at once after a quiet period, else a period after its last sync."""
 
-    def __init__(self, settings: KubeProxy, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
-        self.period = nanoseconds(settings.min_sync_period)
-
     def _next_sync(self) -> int:
         if self.last_sync is None:
             return self.clock.now
@@ -127,13 +132,9 @@ class KubeProxyNode(Proxy):
 class IngressController(Proxy):
     """One ingress-nginx controller: a rate-limited queue, then a worker that polls for what was written."""
 
-    def __init__(self, settings: IngressNginx, phase: int, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
-        self.period, self.poll, self.phase = (
-            nanoseconds(settings.sync_period),
-            nanoseconds(settings.poll),
-            phase,
-        )
+    def __init__(self, wiring: Wiring, settings: IngressNginx, phase: int) -> None:
+        super().__init__(wiring, nanoseconds(settings.sync_period))
+        self.poll, self.phase = nanoseconds(settings.poll), phase
 
     def _next_sync(self) -> int:
         return ingress_nginx.next_sync(self.clock.now, self.last_sync, self.period)
@@ -172,10 +173,11 @@ class Endpoints:
         def acknowledged(generation: int) -> None:
             self._in_force(index, generation)
 
+        wiring = Wiring(index, clock, requests, most_backends(router), acknowledged)
         if isinstance(router, KubeProxy):
-            return KubeProxyNode(router, index, clock, requests, 1, acknowledged)
+            return KubeProxyNode(wiring, nanoseconds(router.min_sync_period))
         phase = int(u(self.seed, Purpose.ROUTER, index) * nanoseconds(router.poll))
-        return IngressController(router, phase, index, clock, requests, most_backends(router), acknowledged)
+        return IngressController(wiring, router, phase)
 
     def _in_force(self, index: int, generation: int) -> None:
         if generation != self.in_force[index]:
