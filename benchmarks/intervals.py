@@ -1,6 +1,6 @@
 """How often the 95 % interval of a mean that reports print holds the true mean: the table of docs/figures.md.
 
-python benchmarks/coverage.py [SAMPLES]
+python benchmarks/intervals.py [SAMPLES]
 """
 
 import math
