@@ -16,7 +16,7 @@ from scenarios.plan import STABLE as STABLE_NAME
 from scenarios.plan import Route, Split
 from scenarios.record import PodEvent, Pods, Record
 from scenarios.tally import CANDIDATE, STABLE
-from scenarios.world import Version
+from scenarios.version import Version
 
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]

@@ -21,10 +21,11 @@ from scenarios.plan import (
     Split,
     Stage,
 )
+from scenarios.routers import KubeProxy
 from scenarios.scenario import Scenario
 from scenarios.semantics.deployment_spec import RollingUpdate, resolve_fenceposts
 from scenarios.units import write_duration
-from scenarios.world import KubeProxy, Pods, Version
+from scenarios.version import Pods, Version
 
 
 class Level(StrEnum):

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from scenarios import later
 from scenarios.document import Items, Mapping, Mark, Node, Scalar, Segment
 from scenarios.errors import Misplaced, Problem, dotted, shown
-from scenarios.world import IngressNginx, KubeProxy
+from scenarios.routers import IngressNginx, KubeProxy
 
 MISSING = "is required"
 ROUTERS = {"kube-proxy": KubeProxy, "ingress-nginx": IngressNginx}

@@ -27,7 +27,8 @@ from scenarios.document import (
 from scenarios.errors import Problem, ScenarioError, dotted, harmless, shown
 from scenarios.inherit import inherit, override
 from scenarios.scenario import Scenario, unknown
-from scenarios.world import FORMAT, Version
+from scenarios.version import Version
+from scenarios.world import FORMAT
 
 _MANIFESTS = (".yaml", ".yml", ".json")
 

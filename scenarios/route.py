@@ -6,8 +6,8 @@ Pure. The simulator, live mode and `check` all ask here, so what a router cannot
 from dataclasses import dataclass
 
 from scenarios.plan import ByReplicas, Pool, Route, Split
+from scenarios.routers import IngressNginx, KubeProxy, Router
 from scenarios.semantics import ingress_nginx
-from scenarios.world import IngressNginx, KubeProxy, Router
 
 
 class Unrealisable(ValueError):

@@ -6,28 +6,16 @@ from typing import Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
 
+from scenarios.cluster import Cluster
+from scenarios.demand import MAX_REQUESTS, Traffic
 from scenarios.errors import Misplaced, harmless, shown
+from scenarios.model import Model, Name, Text
 from scenarios.plan import CANDIDATE, STABLE, Plan, SetRoute, SetVersion
 from scenarios.route import Unrealisable, lower
+from scenarios.routers import KubeProxy, Router
 from scenarios.strategy import Written
-from scenarios.world import (
-    FORMAT,
-    MAX_REQUESTS,
-    Clock,
-    Cluster,
-    Guard,
-    KubeProxy,
-    Model,
-    Name,
-    Observe,
-    Pods,
-    Router,
-    Service,
-    Slo,
-    Text,
-    Traffic,
-    Version,
-)
+from scenarios.version import Pods, Service, Version
+from scenarios.world import FORMAT, Clock, Guard, Observe, Slo
 
 CONTROL = "control"
 

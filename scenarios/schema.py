@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from scenarios.model import NAME
 from scenarios.scenario import Scenario
 from scenarios.strategy import KINDS
 from scenarios.units import DURATION, RATE
-from scenarios.world import FORMAT, NAME
+from scenarios.world import FORMAT
 
 _Schema = dict[str, Any]
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, create_model, model_validator
 
 from scenarios.errors import Misplaced
+from scenarios.model import Model, Name, written
 from scenarios.plan import (
     CANDIDATE,
     STABLE,
@@ -33,10 +34,11 @@ from scenarios.plan import (
     whole,
 )
 from scenarios.route import Unrealisable
+from scenarios.routers import KubeProxy, Router
 from scenarios.semantics.argo import canary_replicas
 from scenarios.semantics.deployment_spec import Recreate, RollingUpdate
 from scenarios.units import CountOrShare, Duration, Share, write_share
-from scenarios.world import KubeProxy, Model, Name, Router, Service, written
+from scenarios.version import Service
 
 
 class Strategy(Model):

@@ -10,9 +10,10 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from scenarios.draws import Purpose, draw, u
+from scenarios.model import Time
 from scenarios.route import Lowered, most_backends
+from scenarios.routers import IngressNginx, KubeProxy, Router
 from scenarios.semantics import ingress_nginx, kube_proxy
-from scenarios.world import IngressNginx, KubeProxy, Router, Time
 from sim.clock import Clock, Order, nanoseconds
 from sim.pods import Pod
 from sim.requests import Requests

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from scenarios.cluster import Delays
 from scenarios.draws import Purpose, draw, u
+from scenarios.model import Time
 from scenarios.record import PodEvent
 from scenarios.semantics.kubelet import ready_at
 from scenarios.semantics.replica_set import BACKOFF_CAP, restart_delay
-from scenarios.world import Delays, Probe, Termination, Time, Version
-from scenarios.world import Pods as PodSettings
+from scenarios.version import Pods as PodSettings
+from scenarios.version import Probe, Termination, Version
 from sim.clock import SECOND, Clock, Order, nanoseconds
 from sim.requests import Requests
 

@@ -17,10 +17,10 @@ from scenarios.record import ARM, PodEvent, Record, RouteChange, Trial, Truth
 from scenarios.record import Pods as PodHistory
 from scenarios.release import Asked
 from scenarios.route import Unrealisable, lower, most_backends
+from scenarios.routers import Router
 from scenarios.scenario import Scenario
 from scenarios.semantics.deployment import Deployment, RollingUpdate
 from scenarios.tally import Grid, Status
-from scenarios.world import Router
 from sim.clock import SECOND, Clock, Order, nanoseconds, on_grid
 from sim.controllers import PoolController
 from sim.endpoints import Endpoints, Serving, proxies

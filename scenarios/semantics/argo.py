@@ -27,6 +27,8 @@ def canary_replicas(share: float, replicas: int, surge: int = 1) -> tuple[int, i
         if (weight * (replicas + 1)) % 1 != Fraction(1, 2) and (down != 0 or zero_ok):
             candidates.append((down, replicas + 1))
     if not candidates:
-        return 0, replicas
+        # 2 pods, 75 %, no surge: upstream gives 0 and says that it should not come here; one on each side is
+        # what its own rule wants
+        return (down, replicas - down) if down else (0, replicas)
     canary, total = min(candidates, key=lambda c: abs(Fraction(c[0], c[1]) - weight))
     return canary, total - canary

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from scenarios.plan import ByReplicas, Split, split, whole
 from scenarios.route import Lowered, Unrealisable, lower, most_backends
-from scenarios.world import IngressNginx, KubeProxy
+from scenarios.routers import IngressNginx, KubeProxy
 
 SERVICE = KubeProxy(kind="kube-proxy")
 NGINX = IngressNginx(kind="ingress-nginx")

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scenarios.model import Time
 from scenarios.plan import split, whole
 from scenarios.route import lower
-from scenarios.world import IngressNginx, KubeProxy, Router, Time
+from scenarios.routers import IngressNginx, KubeProxy, Router
 from sim.clock import SECOND, Clock, Order
 from sim.endpoints import SLICE, Endpoints, Serving, proxies
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from scenarios.cluster import Delays
 from scenarios.distributions import Constant
 from scenarios.record import PodEvent
 from scenarios.tally import Grid, Status
-from scenarios.world import Delays, Pods, Version
+from scenarios.version import Pods, Version
 from sim.clock import SECOND, Clock, Order
 from sim.pods import Kit, Pod
 from sim.requests import Requests
