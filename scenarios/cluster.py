@@ -1,9 +1,10 @@
 """Where the pods run: nodes, room, the lags of the control plane."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from scenarios.errors import Misplaced
 from scenarios.model import Model, Time, a_time, written
-from scenarios.units import Duration
+from scenarios.units import CountOrShare, Duration, Share
 from scenarios.version import Pods
 
 
@@ -24,6 +25,38 @@ class Delays(Model):
     address: Duration = written("90ms", "process gone to address gone: refused until then, silent after")
 
 
+class Autoscaler(Model):
+    """A HorizontalPodAutoscaler on the share of busy slots, for the Deployment that served at the start."""
+
+    min: int = Field(strict=True, ge=1, le=10_000)
+    max: int = Field(strict=True, ge=1, le=10_000)
+    target: Share = written("60%", "wanted share of busy slots, averaged over its ready pods")
+    every: Duration = written("15s")
+    tolerance: Share = written("10%", "no change while the ratio is so near to 1")
+    stabilization: Duration = written("5m", "it goes down to the highest of what it wanted so long")
+
+    @model_validator(mode="after")
+    def _order(self) -> "Autoscaler":
+        if self.max < self.min:
+            raise Misplaced((("max",), f"less than min, {self.min}"))
+        if self.target <= 0 or self.every < 1:
+            raise ValueError("expected a target above 0% and every: 1s or more")
+        return self
+
+
+class DisruptionBudget(Model):
+    """A PodDisruptionBudget. It holds for evictions (a drained node), never for a Deployment's own update."""
+
+    min_available: CountOrShare | None = None
+    max_unavailable: CountOrShare | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "DisruptionBudget":
+        if (self.min_available is None) == (self.max_unavailable is None):
+            raise ValueError("expected either min_available or max_unavailable")
+        return self
+
+
 class Cluster(Model):
     """Where the pods run: nodes (each with a kube-proxy of its own), room, pod settings, delays."""
 
@@ -35,5 +68,9 @@ class Cluster(Model):
         le=100_000,
         description="room beyond the replicas; without it there is always room",
     )
+    autoscaler: Autoscaler | None = None
+    disruption_budget: DisruptionBudget | None = None
+    node_grace: Duration = written("40s", "a silent node is NotReady, and its pods out of rotation, after")
+    eviction: Duration = written("5m", "pods of a NotReady node are replaced after")
     pods: Pods = Pods()
     delays: Delays = Delays()

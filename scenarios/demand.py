@@ -1,15 +1,17 @@
 """Who asks, how often, and how patiently: the traffic of a scenario."""
 
-from typing import Literal
+from math import prod
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from scenarios.errors import Misplaced
-from scenarios.model import Model, written
-from scenarios.units import Duration, Rate
+from scenarios.model import Model, Text, written
+from scenarios.units import Duration, Rate, Share
 
 MAX_REQUESTS = 10_000_000_000
 MAX_USERS = 20_000_000
+MAX_CLASSES = 256
 
 
 class Users(Model):
@@ -19,16 +21,65 @@ class Users(Model):
     activity: Literal["even", "zipf"] = "even"
 
 
+class Backoff(Model):
+    """The wait before try k + 1: base · factor^(k − 1), at most `most`, times 1 ± jitter drawn evenly."""
+
+    base: Duration = written("100ms")
+    factor: float = Field(2.0, strict=True, ge=1, le=10)
+    most: Duration = written("5s")
+    jitter: Share = written("50%")
+
+    def longest(self, k: int) -> float:
+        """The longest wait after try k = 1, 2 …, in seconds."""
+        return float(min(self.most, self.base * self.factor ** (k - 1)) * (1 + self.jitter))
+
+
 class Client(Model):
-    """The caller: it gives up this long after it sent a request."""
+    """The caller: it gives up a try this long after it was sent, and may try again where one failed."""
 
     timeout: Duration = written("5s")
+    retries: int = Field(0, strict=True, ge=0, le=10, description="further tries after a failed one")
+    backoff: Backoff = Backoff()
+
+    @property
+    def patience(self) -> float:
+        """The longest that a request can take until its final outcome, in seconds."""
+        waits = sum(self.backoff.longest(k) for k in range(1, self.retries + 1))
+        return float(self.timeout) * (1 + self.retries) + waits
 
     @model_validator(mode="after")
     def _counted(self) -> "Client":
         if not 0 < self.timeout <= 255:
             raise Misplaced((("timeout",), "expected more than 0s, and 255s at most"))
+        if self.patience > 255:
+            text = f"all tries and waits may take {self.patience:.0f}s; expected 255s at most"
+            raise Misplaced((("retries",), text))
         return self
+
+
+class Connections(Model):
+    """How requests share connections. Without it each request opens one of its own."""
+
+    per_user: bool = Field(False, description="every user keeps one connection")
+    pool: int | None = Field(
+        None, strict=True, ge=1, le=1_000_000, description="all requests share so many connections, evenly"
+    )
+    idle: Duration = written("60s", "a connection unused for so long is closed")
+    requests: int | None = Field(
+        None, strict=True, ge=1, le=1_000_000_000, description="closed after so many requests"
+    )
+    age: Duration | None = Field(None, description="closed when it is so old")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Connections":
+        if self.per_user == (self.pool is not None):
+            raise ValueError("expected either per_user: true or pool: a number of connections")
+        return self
+
+
+Attribute = Annotated[str, Field(pattern=r"^(header|cookie|user)\.[A-Za-z0-9_-]{1,60}$")]
+"""What a request carries or its user is: header.Region, cookie.beta, user.browser."""
+Mix = dict[Attribute, dict[Text, Share]]
 
 
 class ConstantRate(Model):
@@ -54,4 +105,19 @@ class Traffic(Model):
     arrivals: Literal["open"] = "open"
     rate: ConstantRate
     users: Users = Users()
+    mix: Mix = Field(
+        default_factory=dict,
+        description="shares of users by attribute; those left over have none of its values",
+    )
+    connections: Connections | None = None
     client: Client = Client()
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Traffic":
+        for name, values in self.mix.items():
+            if sum(values.values()) > 1 + 1e-9:
+                raise Misplaced((("mix", name), "the shares sum to more than 100%"))
+        if prod(len(values) + 1 for values in self.mix.values()) > MAX_CLASSES:
+            text = f"more than {MAX_CLASSES} combinations of attributes"
+            raise Misplaced((("mix",), text))
+        return self

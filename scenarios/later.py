@@ -5,15 +5,10 @@ MESSAGE = "is part of the language, but this version cannot do it yet"
 _STRATEGY = {"on_inconclusive", "proceed"}
 
 KEYS: dict[str, set[str]] = {
-    "Scenario": {"services", "operators", "faults", "database", "compatibility", "expect", "require"},
+    "Scenario": {"services", "database", "compatibility", "expect", "require"},
     "Service": {"calls", "uses"},
-    "Version": {"leak", "conversion"},
-    "Errors": {"when"},
-    "Traffic": {"mix", "connections"},
     "ConstantRate": {"daily", "ramp", "spike", "trace"},
-    "Client": {"retries", "backoff"},
-    "Pods": {"liveness", "startup"},
-    "Cluster": {"autoscaler"},
+    "Pods": {"startup"},
     "Guard": {"judge", "confidence", "source", "from"},
     "Clock": {"trigger"},
     "Slo": {"period", "requests"},
@@ -35,10 +30,7 @@ KEYS: dict[str, set[str]] = {
 """Keys by the model that will have them."""
 
 VALUES: dict[tuple[str, str], set[str]] = {
-    ("Errors", "of"): {"connections"},
     ("Traffic", "arrivals"): {"closed"},
-    ("KubeProxy", "mode"): {"ipvs", "nftables"},
-    ("IngressNginx", "affinity"): {"sticky", "legacy"},
     ("Router", "kind"): {"istio", "gateway-api", "traefik"},
 }
 """Values by model and key."""

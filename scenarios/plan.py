@@ -6,6 +6,7 @@ knows no strategy), and it can be printed (`explain`) without being run.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from scenarios.semantics.deployment_spec import Recreate, RollingUpdate
 from scenarios.units import write_duration, write_share
@@ -42,7 +43,59 @@ class ByReplicas:
         return "every ready pod of " + " and ".join(self.pools)
 
 
-Route = Split | ByReplicas
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Requests that carry a header or a cookie: any value of it, this one, or one that the pattern finds."""
+
+    kind: Literal["header", "cookie"]
+    name: str
+    value: str | None = None
+    pattern: str | None = None
+
+    def __str__(self) -> str:
+        how = f" {self.value}" if self.value is not None else ""
+        how = f" like {self.pattern}" if self.pattern is not None else how
+        return f"{self.kind} {self.name}{how}"
+
+
+class Sticky(StrEnum):
+    """Whether a user stays on a side: never, by a hash, once at the candidate, or wherever first."""
+
+    NO = "no"
+    HASH = "hash"
+    CANDIDATE = "candidate"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The first rule that a request matches says its pool; the rest is split. `mirror` gets copies, unseen.
+
+    `sticky` is about the split; its last pool is the candidate's side. Rules come before it.
+    """
+
+    otherwise: Split | ByReplicas
+    rules: tuple[tuple[Match, Pool], ...] = ()
+    sticky: Sticky = Sticky.NO
+    mirror: tuple[Pool, float] | None = None
+
+    def __str__(self) -> str:
+        said = [f"{match} to {pool}" for match, pool in self.rules]
+        said.append(f"else {self.otherwise}" if said else str(self.otherwise))
+        if self.sticky is not Sticky.NO:
+            said.append(_STICKY[self.sticky])
+        if self.mirror is not None:
+            said.append(f"copies of {write_share(self.mirror[1])} to {self.mirror[0]}")
+        return "; ".join(said)
+
+
+_STICKY = {
+    Sticky.HASH: "each user by a hash",
+    Sticky.CANDIDATE: "who met the last pool stays there",
+    Sticky.BOTH: "each user stays",
+}
+
+Route = Split | ByReplicas | Rules
 
 
 Update = RollingUpdate | Recreate

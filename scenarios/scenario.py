@@ -9,6 +9,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 from scenarios.cluster import Cluster
 from scenarios.demand import MAX_REQUESTS, Traffic
 from scenarios.errors import Misplaced, harmless, shown
+from scenarios.faults import Faults, Operator
 from scenarios.model import Model, Name, Text
 from scenarios.plan import CANDIDATE, STABLE, Plan, SetRoute, SetVersion
 from scenarios.route import Unrealisable, lower
@@ -51,6 +52,8 @@ class Scenario(Model):
     traffic: Traffic
     cluster: Cluster = Cluster()
     routers: dict[Name, Router] = Field(default_factory=_kube_proxy)
+    faults: Faults = ()
+    operators: dict[Name, Operator] = Field(default_factory=dict)
     observe: Observe = Observe()
     guards: dict[Name, Guard] = Field(default_factory=dict)
     strategies: dict[Name, SerializeAsAny[Written]] = Field(min_length=1)

@@ -1,11 +1,13 @@
 """The service that is released, and what runs in its pods: how a version starts, answers, fails and stops."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
 
+from scenarios.demand import Attribute
 from scenarios.errors import Misplaced
-from scenarios.model import Image, Model, Time, a_time, written
+from scenarios.model import Image, Model, Text, Time, a_time, written
 from scenarios.units import Duration, Share
 
 
@@ -18,10 +20,24 @@ class Service(Model):
 
 
 class Errors(Model):
-    """A share of requests, of users (the same ones each time) or of pods that fails."""
+    """A share of requests, of users (the same ones each time), of connections or of pods that fails.
+
+    `when` restricts it to requests with these attributes (`traffic.mix`); `load` to pods of whose slots at
+    least that share is busy.
+    """
 
     share: Share
-    of: Literal["requests", "users", "pods"]
+    of: Literal["requests", "users", "connections", "pods"]
+    when: dict[Attribute, Text] = Field(default_factory=dict)
+    load: Share | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> "Errors":
+        if self.when and self.of == "pods":
+            raise Misplaced((("when",), "only for errors of requests, users or connections"))
+        if self.load is not None and (self.of != "requests" or self.when):
+            raise Misplaced((("load",), "only for errors of requests, without when"))
+        return self
 
 
 class WarmUp(Model):
@@ -31,10 +47,34 @@ class WarmUp(Model):
     lasting: Duration
 
 
-class Crash(Model):
-    """The process exits this long after it began to listen, each time it is started."""
+class Leak(Model):
+    """The process gets slower with age, evenly to `slower` times after `over`; `crash`: it then exits."""
 
-    after_start: Duration
+    slower: float = Field(1.0, strict=True, ge=1, le=1000)
+    over: Duration
+    crash: bool = False
+
+    @model_validator(mode="after")
+    def _some(self) -> "Leak":
+        if self.over <= 0:
+            raise Misplaced((("over",), "expected more than 0s"))
+        if self.slower == 1 and not self.crash:
+            raise ValueError("expected slower: more than 1, or crash: true")
+        return self
+
+
+class Crash(Model):
+    """The process exits: so long after it began to listen, by chance so often, or on a share of requests."""
+
+    after_start: Duration | None = None
+    per_hour: float | None = Field(None, strict=True, gt=0, le=3600)
+    on_request: Share | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> "Crash":
+        if len(self.model_fields_set) != 1:
+            raise ValueError("expected one of after_start, per_hour, on_request")
+        return self
 
 
 class Probe(Model):
@@ -67,6 +107,9 @@ class Pods(Model):
     """How pods of the service are probed and stopped. `readiness: none` means ready as soon as it runs."""
 
     readiness: Probe | Literal["none"] = Probe()
+    liveness: Probe | Literal["none"] = Field(
+        "none", description="a probe waits for a free slot like a request; too long too often: restart"
+    )
     min_ready: Duration = written("0s")
     termination: Termination = Termination()
 
@@ -81,12 +124,25 @@ class Version(Model):
     service_time: Time = a_time({"median": "40ms", "p95": "120ms"})
     errors: tuple[Errors, ...] = ()
     warm_up: WarmUp | None = None
+    leak: Leak | None = None
     crash: Crash | None = None
+    pull: Time | Literal["never"] | None = Field(
+        None,
+        description="first pod on each node: time to pull the image; never: ImagePullBackOff; "
+        "without it the image is on the nodes",
+    )
+    conversion: Share | None = Field(None, description="A/B: share of users who do what is hoped for")
     pods: Pods | None = Field(None, description="in place of cluster.pods, key by key")
 
     def share_failing(self, of: str) -> float:
-        """Share that fails by the errors `of` requests, users or pods; several are independent."""
+        """Share that fails always by the errors `of` requests, users, connections or pods, independently."""
+        return self.failing(of, {})
+
+    def failing(self, of: str, attributes: Mapping[str, str]) -> float:
+        """The same for who has these attributes; errors under load are left out."""
         works = 1.0
         for error in self.errors:
-            works *= 1 - error.share if error.of == of else 1.0
+            meant = error.of == of and error.load is None
+            if meant and all(attributes.get(name) == value for name, value in error.when.items()):
+                works *= 1 - error.share
         return 1 - works
