@@ -5,7 +5,7 @@ MESSAGE = "is part of the language, but this version cannot do it yet"
 _STRATEGY = {"on_inconclusive", "proceed"}
 
 KEYS: dict[str, set[str]] = {
-    "Scenario": {"services", "database", "compatibility", "expect", "require"},
+    "Scenario": {"services", "database", "compatibility", "expect"},
     "Service": {"calls", "uses"},
     "ConstantRate": {"daily", "ramp", "spike", "trace"},
     "Pods": {"startup"},

@@ -12,6 +12,8 @@ from scenarios.errors import Misplaced, harmless, shown
 from scenarios.faults import Faults, Operator
 from scenarios.model import Model, Name, Text
 from scenarios.plan import CANDIDATE, STABLE, Plan, SetRoute, SetVersion
+from scenarios.prefer import Prefer
+from scenarios.require import Requirement
 from scenarios.route import Unrealisable, lower
 from scenarios.routers import KubeProxy, Router
 from scenarios.strategy import Written
@@ -58,6 +60,8 @@ class Scenario(Model):
     guards: dict[Name, Guard] = Field(default_factory=dict)
     strategies: dict[Name, SerializeAsAny[Written]] = Field(min_length=1)
     slo: Slo = Slo()
+    require: dict[Name, Requirement] = Field(default_factory=dict, description="thresholds for CI, by name")
+    prefer: Prefer = Prefer()
     clock: Clock = Clock()
     seeds: int = Field(32, strict=True, ge=1, le=100_000)
 
@@ -71,6 +75,12 @@ class Scenario(Model):
                     problems.append(((*place, "guards", index), unknown("guard", guard, self.guards)))
             if strategy.via not in self.routers:
                 problems.append(((*place, "via"), unknown("router", strategy.via, self.routers)))
+        for name, required in self.require.items():
+            named = (("strategy", self.strategies), ("candidate", self.variants))
+            for kind, known in named:
+                chosen = getattr(required, kind)
+                if chosen is not None and chosen not in known:
+                    problems.append((("require", name, kind), unknown(kind, chosen, known)))
         if problems:
             raise Misplaced(*problems)
         return self

@@ -62,6 +62,14 @@ def parse_duration(text: str) -> float:
     return _duration(match)
 
 
+def parse_share(text: str) -> float:
+    """0 … 1 of a written share such as `12.5%`; ValueError otherwise."""
+    match = re.fullmatch(SHARE, text)
+    if match is None:
+        raise ValueError("expected a share such as 10%")
+    return _share(match)
+
+
 def write_duration(seconds: float) -> str:
     """The shortest exact writing of a duration: 0.15 → `150ms`, 600 → `10m`."""
     return _write(seconds, ("d", "h", "m", "s", "ms"), lambda x, unit: x * _SECONDS[unit], _SECONDS) or "0s"

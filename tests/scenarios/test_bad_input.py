@@ -312,7 +312,6 @@ LATER = [
     ("", "database: {}", "database"),
     ("", "compatibility: []", "compatibility"),
     ("", "expect: [{name: a}]", "expect"),
-    ("", "require: []", "require"),
     ("service", "calls: {api: 5}", "calls"),
     ("service", "uses: db", "uses"),
     ("versions.stable", "leak: {slower: 1%}", "leak"),
