@@ -13,6 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from reports.figures import FIGURES, HEADLINES, Figure, Measured, Missing, Value
+from reports.require import judged
 from reports.statistics import (
     enough,
     mean_interval,
@@ -57,7 +58,7 @@ def comparison(
     rows = _rows(scenario, trials)
     arms = {candidate: row for (strategy, candidate), row in rows.items() if strategy == CONTROL}
     tried = {key: row for key, row in rows.items() if key[0] != CONTROL}
-    return {
+    document: dict[str, Json] = {
         "format": FORMAT,
         "scenario": {"name": scenario.name, "digest": load.digest(scenario)},
         "seeds": [int(seed) for seed in seeds],
@@ -69,9 +70,10 @@ def comparison(
         "rows": [_row(scenario, strategy, candidate, row) for (strategy, candidate), row in tried.items()],
         "differences": _differences(scenario, tried),
         "expectations": [],
-        "requirements": [],
         "problems": [{"strategy": name, "message": text} for name, text in (problems or {}).items()],
     }
+    figures = {key: [trial.figures for trial in row] for key, row in tried.items()}
+    return document | {"requirements": judged(scenario, document, figures)}
 
 
 def _rows(scenario: Scenario, trials: Sequence[Trials]) -> Rows:

@@ -1,0 +1,218 @@
+"""Whether a comparison meets what its scenario requires: met, broken, or not decided. Never guesses.
+
+A requirement is judged by what the runs show for certain, not by their average: it is met if the whole 95 %
+interval keeps the limit, broken if the whole interval breaks it, and undecided in between.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from reports.statistics import FEWEST_SEEDS, Interval, enough, mean_interval, wilson
+from reports.values import Figure, Missing, Value
+from reports.words import quantity
+from scenarios.require import Requirement
+from scenarios.scenario import Scenario
+
+Json = Any
+Figures = Mapping[tuple[str, str | None], Sequence[Mapping[str, Figure]]]
+QUANTILES = {"p5": 0.05, "p50": 0.5, "p95": 0.95}
+
+
+class Result(StrEnum):
+    """What came of a requirement."""
+
+    MET = "met"
+    BROKEN = "broken"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A result with what it rests on: the number, its interval, the runs, and all of it in words."""
+
+    result: Result
+    message: str
+    value: float | None = None
+    interval: Interval | None = None
+    n: int = 0
+
+
+def judged(scenario: Scenario, document: Mapping[str, Json], figures: Figures) -> list[Json]:
+    """The `requirements` of a comparison, in the order of the scenario: one for each strategy and candidate.
+
+    `figures` has those of every seed by strategy and candidate. Where a requirement names no candidate, those
+    with which its figure never applies are passed over.
+    """
+    return [
+        _entry(name, required, candidate, found)
+        for name, required in scenario.require.items()
+        for candidate, found in _each(scenario, required, document, figures)
+    ]
+
+
+def worst(document: Mapping[str, Json]) -> Result:
+    """Broken if any requirement is, else undecided if any is, else met."""
+    return _gravest([Result(entry["result"]) for entry in document.get("requirements", ())])
+
+
+def _gravest(results: Sequence[Result]) -> Result:
+    return next((r for r in (Result.BROKEN, Result.UNDECIDED) if r in results), Result.MET)
+
+
+def _each(
+    scenario: Scenario, required: Requirement, document: Mapping[str, Json], figures: Figures
+) -> list[tuple[str, Judged]]:
+    names = [required.candidate] if required.candidate is not None else list(scenario.variants)
+    found = [(name, _judge(required, name, document, figures)) for name in names]
+    return [(name, one) for name, one in found if one.n] or found[:1]
+
+
+def _entry(name: str, required: Requirement, candidate: str, found: Judged) -> Json:
+    limits = {"at_least": required.at_least, "at_most": required.at_most}
+    low, high = found.interval or (None, None)
+    return {
+        "name": name,
+        "strategy": required.strategy,
+        "candidate": candidate,
+        "figure": required.figure,
+        "verdict": required.verdict,
+        "statistic": required.statistic or ("mean" if required.figure else "share"),
+        **limits,
+        "unit": required.unit,
+        "value": _tidy(found.value),
+        "low": _tidy(low),
+        "high": _tidy(high),
+        "n": found.n,
+        "result": found.result.value,
+        "message": found.message,
+    }
+
+
+def _judge(required: Requirement, candidate: str, document: Mapping[str, Json], figures: Figures) -> Judged:
+    pair = (required.strategy, candidate)
+    row = next((r for r in document["rows"] if (r["strategy"], r["candidate"]) == pair), None)
+    if row is None:
+        problems = {p["strategy"]: p["message"] for p in document["problems"]}
+        why = problems.get(required.strategy, "this run left it out")
+        return Judged(Result.UNDECIDED, f"not compared: {why}")
+    if required.verdict is not None:
+        n = len(document["seeds"])
+        words = f"runs that end {required.verdict.replace('_', ' ')}"
+        return _share(required, round(row["verdicts"][required.verdict]["share"] * n), n, words)
+    key = str(required.figure)
+    values, waits = _known([figures_of_seed[key] for figures_of_seed in figures[pair]])
+    if not values and not waits:
+        why = ", ".join(row["figures"][key].get("why", {})) or "no value"
+        return Judged(Result.UNDECIDED, f"{_said(key)}: no run has a value ({why})")
+    match required.statistic:
+        case "reached":
+            return _share(required, len(values), len(values) + len(waits), f"runs that reach {_said(key)}")
+        case "p5" | "p50" | "p95":
+            return _percentile(required, values, waits)
+        case _:
+            return _mean(required, values, waits)
+
+
+def _known(found: Sequence[Figure]) -> tuple[list[float], list[float]]:
+    """What was reached, and how long was waited for what was not."""
+    values = [figure.value for figure in found if isinstance(figure, Value)]
+    return values, [f.at for f in found if isinstance(f, Missing) and f.at is not None]
+
+
+def _mean(required: Requirement, values: Sequence[float], waits: Sequence[float]) -> Judged:
+    """By the interval of the mean. Where some runs never got there it has no upper end."""
+    together, unit = [*values, *waits], required.unit
+    mean, n = math.fsum(together) / len(together), len(together)
+    certain = mean_interval(together) if enough(together) else None
+    never = f", never reached in {len(waits)} of {n} runs" if waits else ""
+    said = f"mean of {_said(str(required.figure))}: {'≥ ' if waits else ''}{quantity(mean, unit)}"
+    if certain is None:
+        return Judged(
+            Result.UNDECIDED, f"{said}{never}; {_wanted(required)}; too few seeds to tell", mean, None, n
+        )
+    result = decided(certain.low, math.inf if waits else certain.high, *required.limits())
+    ends = f" ({quantity(certain.low, unit)} to {quantity(certain.high, unit)})"
+    return Judged(result, f"{said}{ends}{never}; {_wanted(required)}{_why(result, n)}", mean, certain, n)
+
+
+def _percentile(required: Requirement, values: Sequence[float], waits: Sequence[float]) -> Judged:
+    """By the share of runs on either side of the limit: p95 ≤ x is to say that 95 % of runs are ≤ x."""
+    least, most = required.limits()
+    n, level = len(values) + len(waits), QUANTILES[str(required.statistic)]
+    ranked = sorted([*values, *(math.inf for _ in waits)])
+    value = ranked[max(1, math.ceil(level * n - 1e-9)) - 1]
+    results, said = [], []
+    if most is not None:
+        within = sum(value <= most for value in ranked)
+        results.append(decided(*_wilson(within, n), level, None))
+        said.append(f"{within} of {n} runs are at most that, {_percent(_wilson(within, n))}")
+    if least is not None:
+        under = sum(value < least for value in ranked)
+        results.append(decided(*_wilson(under, n), None, level))
+        said.append(f"{under} of {n} runs are under that, {_percent(_wilson(under, n))}")
+    result = _gravest(results)
+    shown = quantity(value, required.unit) if math.isfinite(value) else "never reached"
+    head = f"{required.statistic} of {_said(str(required.figure))}: {shown}; {_wanted(required)}"
+    number = value if math.isfinite(value) else None
+    return Judged(result, f"{head}; {'; '.join(said)}{_why(result, n)}", number, None, n)
+
+
+def _share(required: Requirement, count: int, n: int, words: str) -> Judged:
+    """By Wilson's interval of the share; limits of 0 % and 100 % are about the runs that were simulated."""
+    least, most = required.limits()
+    interval, results = _wilson(count, n), []
+    if least is not None:
+        results.append(_every(count == n, n) if least == 1 else decided(*interval, least, None))
+    if most is not None:
+        results.append(_every(count == 0, n) if most == 0 else decided(*interval, None, most))
+    result = _gravest(results)
+    said = f"{words}: {count} of {n} ({_percent(interval)}); {_wanted(required)}{_why(result, n)}"
+    return Judged(result, said, count / n, interval, n)
+
+
+def _every(kept: bool, n: int) -> Result:
+    """Of something that is required of every run."""
+    if not kept:
+        return Result.BROKEN
+    return Result.MET if n >= FEWEST_SEEDS else Result.UNDECIDED
+
+
+def decided(low: float, high: float, at_least: float | None, at_most: float | None) -> Result:
+    """What is known of a number that lies between `low` and `high`."""
+    if (at_most is not None and low > at_most) or (at_least is not None and high < at_least):
+        return Result.BROKEN
+    kept = (at_most is None or high <= at_most) and (at_least is None or low >= at_least)
+    return Result.MET if kept else Result.UNDECIDED
+
+
+def _wilson(count: int, n: int) -> Interval:
+    return wilson(count, n) or Interval(0.0, 1.0)
+
+
+def _said(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _wanted(required: Requirement) -> str:
+    """The limits as they were written."""
+    limits = (("at least", required.at_least), ("at most", required.at_most))
+    return "required " + " and ".join(f"{words} {limit}" for words, limit in limits if limit is not None)
+
+
+def _why(result: Result, n: int) -> str:
+    if result is not Result.UNDECIDED:
+        return ""
+    return "; too few seeds to tell" if n < FEWEST_SEEDS else "; not decided, as the interval holds the limit"
+
+
+def _percent(interval: Interval) -> str:
+    ends = (quantity(end, "share").value for end in interval)
+    return f"95 % interval {' to '.join(ends)}"
+
+
+def _tidy(value: float | None) -> float | None:
+    """Ten significant digits, as everything in the document has."""
+    return float(f"{value:.10g}") + 0.0 if value is not None and math.isfinite(value) else None
