@@ -43,6 +43,15 @@ def tally(grid: Grid) -> dict[str, tuple[str, Shape]]:
     }
 
 
+def extra(grid: Grid) -> dict[str, tuple[str, Shape]]:
+    """The same of what only some tallies have."""
+    return {
+        "tries": ("<i8", (grid.seconds, VERSIONS, len(Status))),
+        "mirrored": ("<i8", (grid.seconds, len(Status))),
+        "mirrored_latency": ("<u4", (grid.bins, BUCKETS)),
+    }
+
+
 def write(arrays: Mapping[str, Integers], path: Path) -> None:
     """Write the arrays in order of their names."""
     with zipfile.ZipFile(path, "w") as archive:
@@ -54,10 +63,17 @@ def write(arrays: Mapping[str, Integers], path: Path) -> None:
             archive.writestr(entry, content.getvalue(), compresslevel=1)
 
 
-def read(path: Path, expected: Mapping[str, tuple[str, Shape]]) -> dict[str, Integers]:
-    """Exactly these arrays, each with its type (such as `<i8`) and shape; otherwise RecordError."""
+def read(
+    path: Path,
+    expected: Mapping[str, tuple[str, Shape]],
+    optional: Mapping[str, tuple[str, Shape]] | None = None,
+) -> dict[str, Integers]:
+    """Exactly these arrays, each with its type (such as `<i8`) and shape, and the optional ones that are
+    there; otherwise RecordError."""
     try:
         with zipfile.ZipFile(path) as archive:
+            there = set(archive.namelist())
+            expected = {**expected, **{n: f for n, f in (optional or {}).items() if f"{n}.npy" in there}}
             found, wanted = sorted(archive.namelist()), sorted(f"{name}.npy" for name in expected)
             if found != wanted:
                 raise RecordError(f"{path.name}: expected {', '.join(wanted)}; found {', '.join(found)}")

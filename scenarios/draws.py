@@ -48,6 +48,13 @@ class Purpose(IntEnum):
     CONTAINER = 18  # by pod: created to process running
     CRASH = 19  # by pod: where in its crash loop it is, and when the kubelet notices
     DELETION = 20  # by pod: its uid, the last word in a ReplicaSet's choice of victims
+    ATTRIBUTE = 21  # by user: which combination of attributes it has
+    SIDE = 22  # by user: on which side of a split it stays
+    THINK = 23  # by user and request: how long before it
+    RETRY = 24  # by request: the back-off's jitter, each try anew
+    CONNECTION = 25  # by holder and connection: which pod (low 24 bits) and whether it is faulty (high 32)
+    POISON = 26  # by request: whether it kills what serves it
+    MIRROR = 27  # by request: whether it is copied (53 bits), and which pod gets the copy (low 24 bits)
 
 
 class Stream(NamedTuple):

@@ -178,10 +178,11 @@ def document(record: Record) -> Json:
 def _decode(stored: Json, truth: Path) -> Record:
     """The record of `document` and the arrays beside it."""
     grid = at(stored, "grid", _decode_grid)
-    found = archive.read(truth, _forms(grid))
+    found = archive.read(truth, _forms(grid), archive.extra(grid))
     pods = Pods(at(stored, "pools", lambda pools: each(pools, text)), *(found[f"pods_{n}"] for n in _PODS))
     _check_pods(pods)
-    tally = Tally(grid, **{name: found[name] for name in archive.tally(grid)})
+    counted = (*archive.tally(grid), *archive.extra(grid))
+    tally = Tally(grid, **{name: found[name] for name in counted if name in found})
     return Record(
         at(stored, "trial", _decode_trial),
         Truth(tally, pods, at(stored, "routes", lambda routes: each(routes, _decode_change))),
@@ -234,7 +235,11 @@ def arrays(record: Record) -> dict[str, Integers]:
     tally, pods = record.truth.tally, record.truth.pods
     named = {name: getattr(tally, name) for name in archive.tally(tally.grid)}
     named |= {f"pods_{name}": getattr(pods, name) for name in _PODS}
-    return {name: np.asarray(named[name], form[0]) for name, form in _forms(tally.grid).items()}
+    forms = _forms(tally.grid)
+    for name, form in archive.extra(tally.grid).items():
+        if getattr(tally, name) is not None:
+            named[name], forms[name] = getattr(tally, name), form
+    return {name: np.asarray(named[name], form[0]) for name, form in forms.items()}
 
 
 _PODS = {"pool": "<i4", "version": "<i4", "time": "<i8", "pod": "<i4", "kind": "<i4"}

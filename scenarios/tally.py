@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import TypeAlias
 
@@ -93,6 +93,15 @@ class Tally:
     flips       int64[seconds]            requests that reached another version than their user's last one
     users       uint32[users]             low 8 bits: flags; high 24 bits: number of requests
 
+    Where clients or proxies try again, or copies are sent, there are also
+
+    tries             int64[seconds, 3, 7]   as `counts`, of every try; the last of a request's is in both
+    mirrored          int64[seconds, 7]      outcomes of copies that no user sees; they are nowhere else
+    mirrored_latency  uint32[bins, BUCKETS]  and their latency, as in `latency`
+
+    A request with several tries is booked in `counts` and `latency` with its last one, from its first due
+    time on; `arrivals` has every try.
+
     What counts users covers requests due at t ≥ 0 only: the settling time is not part of the release.
     """
 
@@ -105,6 +114,25 @@ class Tally:
     new_met: Ints
     flips: Ints
     users: NDArray[np.uint32]
+    tries: Ints | None = None
+    mirrored: Ints | None = None
+    mirrored_latency: NDArray[np.uint32] | None = None
+
+    @property
+    def served(self) -> Ints:
+        """Outcomes as the servers and the edge have them: of every try."""
+        return self.counts if self.tries is None else self.tries
+
+    @classmethod
+    def with_tries(cls, grid: Grid, users: int, *, mirrored: bool = False) -> Tally:
+        """An empty tally that also counts tries and, if wanted, copies."""
+        seconds, bins = (grid.seconds, grid.bins) if mirrored else (0, 0)
+        return replace(
+            cls.empty(grid, users),
+            tries=np.zeros((grid.seconds, VERSIONS, len(Status)), np.int64),
+            mirrored=np.zeros((seconds, len(Status)), np.int64) if mirrored else None,
+            mirrored_latency=np.zeros((bins, BUCKETS), np.uint32) if mirrored else None,
+        )
 
     @classmethod
     def empty(cls, grid: Grid, users: int) -> Tally:
@@ -149,7 +177,8 @@ def merge(parts: Sequence[Tally]) -> Tally:
     grids = {part.grid for part in parts}
     if len(grids) != 1:
         raise ValueError(f"only tallies of one grid can be merged, not {len(grids)}")
-    arrays = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Tally) if f.name != "grid"}
+    names = [f.name for f in fields(Tally) if f.name != "grid" and getattr(parts[0], f.name) is not None]
+    arrays = {name: [getattr(part, name) for part in parts] for name in names}
     people = arrays.pop("users")
     sums = {name: np.sum(values, axis=0, dtype=values[0].dtype) for name, values in arrays.items()}
     return Tally(grid=grids.pop(), users=np.concatenate(people), **sums)

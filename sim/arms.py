@@ -34,6 +34,7 @@ def _renamed(tally: Tally) -> Tally:
         counts=np.ascontiguousarray(tally.counts[:, _SWAPPED]),
         arrivals=np.ascontiguousarray(tally.arrivals[:, _SWAPPED]),
         latency=tally.latency[:, ::-1],  # a view: most of it was never written
+        tries=None if tally.tries is None else np.ascontiguousarray(tally.tries[:, _SWAPPED]),
         new_met=np.ascontiguousarray(tally.new_met[:, ::-1]),
         users=(tally.users & ~np.uint32(MET_STABLE)) | met_last,
     )
