@@ -4,7 +4,7 @@ from reports.columns import COLUMNS
 from reports.findings import UNSURE, Document, cell, objective
 from reports.words import listed, plain
 from scenarios.scenario import Scenario
-from scenarios.units import write_duration, write_rate, write_share
+from scenarios.units import write_duration, write_share
 from scenarios.world import Guard
 
 METRICS = {
@@ -34,7 +34,7 @@ def _traffic(scenario: Scenario) -> str:
     traffic, users = scenario.traffic, scenario.traffic.users
     active = "" if users.activity == "even" else ", a few of them very active"
     return (
-        f"{write_rate(traffic.rate.constant)} requests from {users.count:,} users{active}, "
+        f"{traffic.rate.words()} from {users.count:,} users{active}, "
         f"who give up after {write_duration(traffic.client.timeout)}"
     )
 

@@ -62,16 +62,18 @@ def _cannot(scenario: Scenario) -> Iterator[Advice]:
 
 
 def utilisation(scenario: Scenario) -> float:
-    """Share of all slots that stable keeps busy at the given rate."""
+    """Share of all slots that stable keeps busy when most requests come."""
     service = scenario.service
     mean = scenario.versions.stable.service_time.distribution().mean()
-    return float(scenario.traffic.rate.constant) * mean / (service.replicas * service.slots)
+    peak = scenario.traffic.rate.curve().peak(0.0, scenario.clock.horizon)
+    return peak * mean / (service.replicas * service.slots)
 
 
 def _load(scenario: Scenario) -> Iterator[Advice]:
     load = utilisation(scenario)
     if load >= 1:
-        text = f"the stable version alone is overloaded: {load:.0%} of its slots are asked for"
+        when = "" if scenario.traffic.rate.shape is None else " at the peak"
+        text = f"the stable version alone is overloaded{when}: {load:.0%} of its slots are asked for"
         yield Advice(Level.WARNING, "traffic.rate", text)
 
 
@@ -125,10 +127,13 @@ def _pods(scenario: Scenario, path: str, pods: Pods) -> Iterator[Advice]:
 
 def _baseline(scenario: Scenario) -> Iterator[Advice]:
     """What p₀, estimated from the settling window, can and cannot tell."""
-    requests = float(scenario.traffic.rate.constant) * scenario.clock.settle
+    rate, clock = scenario.traffic.rate.curve(), scenario.clock
+    requests, total = rate.expected(-clock.settle, 0.0), rate.expected(0.0, clock.horizon)
     share = scenario.versions.stable.share_failing("requests")
-    total = float(scenario.traffic.rate.constant) * scenario.clock.horizon
-    if share > 0:
+    if requests == 0:
+        text = "no requests in the settling time: there is no p₀, and no estimate of a blast radius"
+        yield Advice(Level.WARNING, "clock.settle", text)
+    elif share > 0:
         noise = 1.96 * total * (share * (1 - share) / requests) ** 0.5
         text = (
             f"p₀ comes from {requests:,.0f} settling requests: the estimated blast radius is uncertain by "
@@ -251,13 +256,13 @@ def _capacity(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
 
 def _guards(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
     """Guards that can hardly ever have enough requests, at the share that a stage gives the candidate."""
-    said = set[str]()
+    said, rate = set[str](), scenario.traffic.rate.curve()
     for now in standings(plan):
         for condition in now.stage.until:
             for name in condition.guards if isinstance(condition, Passed) else ():
                 guard = scenario.guards[name]
                 share = 1.0 if guard.of == "all" else now.candidate_share
-                expected = float(scenario.traffic.rate.constant) * share * guard.window
+                expected = rate.mean(0.0, scenario.clock.horizon) * share * guard.window
                 if expected < guard.min_requests and name not in said:
                     said.add(name)
                     text = (

@@ -120,7 +120,8 @@ class _Complaint:
         if any(key in later.KEYS.get(owner.__name__, ()) for owner in owners):
             self.later = True
             return f"{key} {later.MESSAGE}"
-        known = list(dict.fromkeys(name for owner in owners for name in owner.model_fields))
+        fields = [field for owner in owners for field in owner.model_fields.items()]
+        known = list(dict.fromkeys(field.alias or name for name, field in fields))
         known += ["from"] if any(owner.__name__ == "Version" for owner in owners) else []
         close = get_close_matches(key[:80], known, n=1, cutoff=0.6)
         if close:

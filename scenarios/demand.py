@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 
 from scenarios.errors import Misplaced
 from scenarios.model import Model, Text, written
-from scenarios.units import Duration, Rate, Share
+from scenarios.rate import RequestRate
+from scenarios.units import Duration, Share
 
 MAX_REQUESTS = 10_000_000_000
 MAX_USERS = 20_000_000
@@ -82,28 +83,11 @@ Attribute = Annotated[str, Field(pattern=r"^(header|cookie|user)\.[A-Za-z0-9_-]{
 Mix = dict[Attribute, dict[Text, Share]]
 
 
-class ConstantRate(Model):
-    """Poisson arrivals at a constant rate."""
-
-    constant: Rate
-
-    @model_validator(mode="after")
-    def _some(self) -> "ConstantRate":
-        if self.constant <= 0:
-            raise ValueError("expected more than 0 requests, such as 200/s")
-        return self
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plain(cls, value: object) -> object:
-        return {"constant": value} if isinstance(value, str | int | float) else value
-
-
 class Traffic(Model):
     """Open traffic: requests come when users want, however slow the service is."""
 
     arrivals: Literal["open"] = "open"
-    rate: ConstantRate
+    rate: RequestRate
     users: Users = Users()
     mix: Mix = Field(
         default_factory=dict,

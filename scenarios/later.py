@@ -7,11 +7,9 @@ _STRATEGY = {"on_inconclusive", "proceed"}
 KEYS: dict[str, set[str]] = {
     "Scenario": {"services", "database", "compatibility", "expect"},
     "Service": {"calls", "uses"},
-    "ConstantRate": {"daily", "ramp", "spike", "trace"},
     "Pods": {"startup"},
     "Guard": {"judge", "confidence", "source", "from"},
     "Clock": {"trigger"},
-    "Slo": {"period", "requests"},
     "Written": {
         "paused_rolling",
         "ab_test",

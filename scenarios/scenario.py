@@ -17,6 +17,7 @@ from scenarios.require import Requirement
 from scenarios.route import Unrealisable, lower
 from scenarios.routers import KubeProxy, Router
 from scenarios.strategy import Written
+from scenarios.units import write_duration
 from scenarios.version import Pods, Service, Version
 from scenarios.world import FORMAT, Clock, Guard, Observe, Slo
 
@@ -87,10 +88,15 @@ class Scenario(Model):
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
-        requests = self.traffic.rate.constant * (self.clock.settle + self.clock.horizon)
+        requests = self.traffic.rate.curve().expected(-self.clock.settle, self.clock.horizon)
         if requests > MAX_REQUESTS:
             most = f"at most {MAX_REQUESTS:.0e} are simulated"
             raise Misplaced((("traffic", "rate"), f"{requests:.3g} requests in one trial; {most}"))
+        trace = self.traffic.rate.trace
+        if trace is not None and trace.curve().end < self.clock.horizon:
+            ends, horizon = write_duration(trace.curve().end), write_duration(self.clock.horizon)
+            text = f"it ends at {ends}, before the horizon of {horizon}; give more, or set clock.horizon"
+            raise Misplaced((("traffic", "rate", "trace"), text))
         return self
 
     @cached_property

@@ -12,7 +12,7 @@ _Schema = dict[str, Any]
 
 _PLAIN = {
     "Time": {"type": "string", "pattern": f"^{DURATION}$", "examples": ["50ms"]},
-    "ConstantRate": {"type": "string", "pattern": f"^{RATE}$", "examples": ["200/s"]},
+    "RequestRate": {"type": "string", "pattern": f"^{RATE}$", "examples": ["200/s"]},
 }
 """Models that may also be written as one value."""
 

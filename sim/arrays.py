@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios import draws, traffic
+from scenarios.curves import Counts, Curve, Steady, outward
 from scenarios.distributions import Distribution, Exponential
 from scenarios.draws import Purpose
 from scenarios.tally import Tally
@@ -53,21 +54,42 @@ def routes_of(proxies: int, backends: int, slots: int) -> kernel.Routes:
 
 def draws_of(
     seed: int,
-    rate: float,
+    rate: Curve,
     users: int,
     activity: Activity,
     service: tuple[Distribution, Distribution],
     settling: float,
+    horizon: float,
 ) -> kernel.Draws:
     chosen = traffic.alias_table(users, activity)
+    gap = Exponential(1.0 / rate.per_second if isinstance(rate, Steady) else 1.0)
     return kernel.Draws(
         streams=np.array([draws.stream(seed, purpose) for purpose in STREAMS], np.uint64),
-        tables=np.stack([draws.table(d) for d in (Exponential(1.0 / rate), *service)]),
+        tables=np.stack([draws.table(d) for d in (gap, *service)]),
         accept=chosen.accept,
         alias=chosen.alias,
         # room for the settling time's requests, some more than there will be
-        borders=np.zeros(8 + int(1.1 * rate * settling / kernel.BLOCK)),
+        borders=np.zeros(8 + int(1.1 * rate.expected(-settling, 0.0) / kernel.BLOCK)),
+        flow=np.array([_flow(rate)], np.int64),
+        ahead=_knots(rate, horizon, +1),
+        behind=_knots(rate, settling, -1),
     )
+
+
+def _flow(rate: Curve) -> int:
+    if isinstance(rate, Steady):
+        return kernel.STEADY
+    return kernel.PLACED if isinstance(rate, Counts) else kernel.BENT
+
+
+def _knots(rate: Curve, distance: float, direction: int) -> NDArray[np.float64]:
+    """What the kernel needs of a rate in one direction; nothing of a constant one."""
+    if isinstance(rate, Steady):
+        return np.zeros((3, 0))
+    times, totals, pace = outward(rate, distance, direction)
+    if isinstance(rate, Counts) and direction > 0:
+        pace = np.nextafter(np.append(times[1:], np.inf), -np.inf)
+    return np.stack((times, totals, pace))
 
 
 def empty_blocks(first: int = 0, end: int = 0) -> tuple[kernel.Block, kernel.Drawn]:
@@ -82,7 +104,7 @@ def empty_blocks(first: int = 0, end: int = 0) -> tuple[kernel.Block, kernel.Dra
         user=np.zeros((rows, n), np.int32),
         reached=np.zeros((1, n), np.uint32),
     )
-    return block, kernel.Drawn(np.full(rows, kernel.NOT_DRAWN), np.array([first], np.int64))
+    return block, kernel.Drawn(np.full(rows, kernel.NOT_DRAWN), np.array([first], np.int64), np.zeros(rows))
 
 
 def books_of(tally: Tally) -> kernel.Books:

@@ -48,6 +48,7 @@ SERVING, REFUSING, SILENT = 0, 1, 2  # modes of a pod
 RANDOM, ROUND_ROBIN, LEAST_OUTSTANDING = 0, 1, 2
 DONE, RINGS_FULL, FAILURES_FULL, TRACE_FULL = 0, 1, 2, 3  # what `advance` returns
 SLOT_BITS = 16
+STEADY, BENT, PLACED = 0, 1, 2  # how requests come from 0 on; before it they are bent unless steady
 ABSENT = 1 << 61  # the key of a slot that is not in rotation
 ARRIVAL, DEMAND, CHOICE, USER, BUG = 0, 2, 4, 6, 8  # where the key stands in Draws.streams; the step is next
 USER_BITS = 25  # of an entry in a bag: user, then 11 bits of bucket, 3 of status, 1 whether users are counted
@@ -96,7 +97,11 @@ class Draws(NamedTuple):
     tables: Array  # f8[3, NODES]: gap, service time of stable, of candidate
     accept: Array  # f4[users] or empty: Walker's table of users
     alias: Array  # i4[users] or empty
-    borders: Array  # f8[n]: due time of the first request of block −k, k = 0 …
+    borders: Array  # f8[n]: own time (below) of the first request of block −k, k = 0 …
+    flow: Array  # i8[1]: STEADY, BENT or PLACED
+    # f8[3, n]: knots from 0 on: time, Λ, seconds a request (if PLACED, an interval's last moment)
+    ahead: Array
+    behind: Array  # f8[3, n]: knots from 0 backwards, as distances
 
 
 class Block(NamedTuple):
@@ -140,7 +145,7 @@ class Clock(NamedTuple):
 
     block: Array  # i8[4]: number of the block, cursor in it, how much of it is filled, its row
     counter: Array  # i8[4]: requests so far, seconds settled, first free failure, how many are free
-    time: Array  # f8[2]: due time of the last one drawn, and when the first of all who wait leaves
+    time: Array  # f8[2]: own time of the last one drawn, and when the first of all who wait leaves
 
 
 class Settings(NamedTuple):
@@ -156,6 +161,7 @@ class Drawn(NamedTuple):
 
     number: Array  # i8[rows]: of the block in the row, or NOT_DRAWN
     first: Array  # i8[1]: number of the block in row 1
+    edge: Array  # f8[rows]: own time of the request farthest from 0: the sum of gaps, or the due time
 
 
 class State(NamedTuple):
@@ -174,7 +180,8 @@ class State(NamedTuple):
 
 NOT_DRAWN = -(1 << 62)
 FREE, RING, BAG, WAITING, LOAD, SIZE, KEY, ACCEPT = 0, 1, 2, 10, 13, 15, 18, 24  # rows of `references`
-DUE, LATENCY, USERS, FAILED, TIMES, NUMBER = 27, 36, 41, 43, 46, 53
+AHEAD, BEHIND = 28, 29
+DUE, LATENCY, USERS, FAILED, TIMES, NUMBER = 30, 39, 44, 46, 49, 56
 
 
 def references(state: State) -> Array:
@@ -232,16 +239,19 @@ def opened(refs):
     routes = Routes(
         _i4(a[14]), _i8(a[15]), _i8(a[16]), _f8(a[17]), _i8(a[18]), _i8(a[19]), _i8(a[20]), _i8(a[21])
     )
-    draws = Draws(_u8(a[22]), _f8(a[23]), _f4(a[24]), _i4(a[25]), _f8(a[26]))
-    block = Block(_f8(a[27]), _u8(a[28]), _f8(a[29]), _u8(a[30]), _i4(a[31]), _i4(a[32]), _u4(a[33]))
-    books = Books(
-        _i8(a[34]), _i4(a[35]), _u4(a[36]), _i8(a[37]), _i8(a[38]), _i8(a[39]), _i8(a[40]), _u4(a[41]),
-        _i8(a[42]), _i4(a[43]), _i4(a[44]), _i4(a[45]),
+    draws = Draws(
+        _u8(a[22]), _f8(a[23]), _f4(a[24]), _i4(a[25]), _f8(a[26]), _i8(a[27]), _f8(a[28]), _f8(a[29])
     )  # fmt: skip
-    trace = Trace(_f8(a[46]), _i4(a[47]))
-    clock = Clock(_i8(a[48]), _i8(a[49]), _f8(a[50]))
-    settings = Settings(_f8(a[51]), _i8(a[52]))
-    return State(pods, routes, draws, block, books, trace, clock, settings, Drawn(_i8(a[53]), _i8(a[54])))
+    block = Block(_f8(a[30]), _u8(a[31]), _f8(a[32]), _u8(a[33]), _i4(a[34]), _i4(a[35]), _u4(a[36]))
+    books = Books(
+        _i8(a[37]), _i4(a[38]), _u4(a[39]), _i8(a[40]), _i8(a[41]), _i8(a[42]), _i8(a[43]), _u4(a[44]),
+        _i8(a[45]), _i4(a[46]), _i4(a[47]), _i4(a[48]),
+    )  # fmt: skip
+    trace = Trace(_f8(a[49]), _i4(a[50]))
+    clock = Clock(_i8(a[51]), _i8(a[52]), _f8(a[53]))
+    settings = Settings(_f8(a[54]), _i8(a[55]))
+    drawn = Drawn(_i8(a[56]), _i8(a[57]), _f8(a[58]))
+    return State(pods, routes, draws, block, books, trace, clock, settings, drawn)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -291,6 +301,60 @@ def words(stream, draws, first, to):
         to[k] = mix(key + np.uint64(first + k) * step)
 
 
+@numba.njit(cache=True, nogil=True)
+def knot_before(knots, size, row, value):
+    """The last k with knots[row, k] ≤ value; the first one is."""
+    low, high = 0, size
+    while high - low > 1:
+        middle = (low + high) // 2
+        if knots[row * size + middle] <= value:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@numba.njit(cache=True, nogil=True)
+def bend(due, knots, size, direction):
+    """Own times, outwards from 0, become due times; infinite beyond the last knot (`traffic.bent`)."""
+    first = 0 if direction > 0 else BLOCK - 1
+    at = knot_before(knots, size, 1, direction * due[first])
+    for k in range(first, first + direction * BLOCK, direction):
+        own = direction * due[k]
+        while at < size - 1 and knots[size + at + 1] <= own:
+            at += 1
+        if at == size - 1:
+            due[k] = direction * np.inf
+        else:
+            t = knots[at] + (own - knots[size + at]) * knots[2 * size + at]
+            due[k] = direction * min(t, knots[at + 1])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def place(due, words, tables, knots, size, first, t):
+    """Due times of requests from number `first` on, evenly at random in their intervals (`traffic._placed`).
+
+    `t` is when the one before was due. Returns when the last one is.
+    """
+    at = knot_before(knots, size, 1, np.float64(first))
+    for k in range(BLOCK):
+        number = np.float64(first + k)
+        while at < size - 1 and knots[size + at + 1] <= number:
+            at += 1
+        if at == size - 1:
+            due[k] = np.inf
+            continue
+        if number == knots[size + at]:
+            t = knots[at]
+        y = quantile(tables, 0, words[k]) / (knots[size + at + 1] - number) * 2.0**-10
+        part = y * (1.0 - y / 2.0 * (1.0 - y / 3.0 * (1.0 - y / 4.0 * (1.0 - y / 5.0 * (1.0 - y / 6.0)))))
+        for _ in range(10):
+            part = part * (2.0 - part)
+        t = min(t + (knots[at + 1] - t) * part, knots[2 * size + at])
+        due[k] = t
+    return t
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def fill(refs):
     """Draw the block of the clock's number: requests number · BLOCK on. Blocks below 0 are summed back.
@@ -308,12 +372,16 @@ def fill(refs):
     due, demand, choice, pick, user = block.due, block.demand, block.choice, block.pick, block.user
     if drawn.number[row] == number:
         if number >= 0:
-            clock.time[0] = due[BLOCK - 1]
+            clock.time[0] = drawn.edge[row]
         return
     drawn.number[row] = number
     first = number * BLOCK
     words(ARRIVAL, draws, first, demand)
-    if number >= 0:
+    flow = draws.flow[0]
+    if number >= 0 and flow == PLACED:
+        t = place(due, demand, draws.tables, draws.ahead, refs[AHEAD, 2], first, clock.time[0])
+        clock.time[0] = t
+    elif number >= 0:
         t = clock.time[0]
         for k in range(BLOCK):
             t += quantile(draws.tables, 0, demand[k])
@@ -324,6 +392,11 @@ def fill(refs):
         for k in range(BLOCK - 1, -1, -1):
             t -= quantile(draws.tables, 0, demand[k])
             due[k] = t
+    drawn.edge[row] = t
+    if number >= 0 and flow == BENT:
+        bend(due, draws.ahead, refs[AHEAD, 2], 1)
+    elif number < 0 and flow != STEADY:
+        bend(due, draws.behind, refs[BEHIND, 2], -1)
     words(USER, draws, first, demand)
     for k in range(BLOCK):
         pick[k] = np.int32(demand[k] & np.uint64(0xFFFFFF))

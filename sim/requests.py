@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.curves import Curve, curve_of
 from scenarios.distributions import Distribution
 from scenarios.tally import CANDIDATE, HIGH, STABLE, Grid, Status, Tally, bucket_middle
 from scenarios.traffic import Activity
@@ -41,7 +42,7 @@ MOST_SHARED = 1 << 20  # requests; 48 bytes each
 @lru_cache(maxsize=1)
 def shared_blocks(
     seed: int,
-    rate: float,
+    rate: Curve | float,
     users: int,
     activity: Activity,
     service: tuple[Distribution, Distribution],
@@ -52,16 +53,18 @@ def shared_blocks(
 
     None where it would be too much to keep: memory does not grow with the number of requests.
     """
-    if rate * (horizon - start) > MOST_SHARED:
+    curve = curve_of(rate)
+    if curve.expected(start, horizon) > MOST_SHARED:
         return None
-    before, after = (1 + math.ceil(1.1 * rate * t / kernel.BLOCK) for t in (-start, horizon))
+    spans = ((start, 0), (0, horizon))
+    before, after = (1 + math.ceil(1.1 * curve.expected(a, b) / kernel.BLOCK) for a, b in spans)
     return arrays.empty_blocks(-before, after)
 
 
 class Requests:
     """Every request due in [grid.start, grid.horizon), and what became of it.
 
-    seed, rate          Poisson arrivals per second, numbered as in `scenarios.traffic`
+    seed, rate          arrivals as in `scenarios.traffic`; a number is a constant rate per second
     users, activity     whose they are
     slots, queue        how many requests a pod serves at once, and how many may wait in it
     timeout             after how many seconds a client gives up; at most 255
@@ -84,7 +87,7 @@ class Requests:
     def __init__(
         self,
         seed: int,
-        rate: float,
+        rate: Curve | float,
         users: int,
         activity: Activity,
         grid: Grid,
@@ -104,7 +107,8 @@ class Requests:
         shared: SharedBlocks | None = None,
         resets: bool = True,
     ) -> None:
-        _check(rate, slots, queue, timeout, grid, backends, proxies, tries, empty)
+        curve = curve_of(rate)
+        _check(slots, queue, timeout, grid, backends, proxies, tries, empty)
         for slower, lasting in filter(None, warm_up):
             if not (1 <= slower < math.inf and 0 <= lasting < math.inf):
                 raise ValueError(f"warm_up must be (slower ≥ 1, lasting ≥ 0), not {(slower, lasting)}")
@@ -143,7 +147,7 @@ class Requests:
             resets,
         ]
         self._settings = kernel.Settings(np.array(reals, np.float64), np.array(whole, np.int64))
-        self._draws = arrays.draws_of(seed, rate, users, activity, service, -grid.start)
+        self._draws = arrays.draws_of(seed, curve, users, activity, service, -grid.start, grid.horizon)
         self._begin()
 
     def add_pod(self, version: int, error_share: float, listening_since: float) -> int:
@@ -281,16 +285,17 @@ class Requests:
 
     def _begin(self) -> None:
         """Go back to the first request of the settling time, noting where its blocks begin."""
-        start, place, count = self.grid.start, self._clock.block, 0
+        start, place, count, first = self.grid.start, self._clock.block, 0, 0.0
         self._bind()
-        while start < 0 and self._draws.borders[count] >= start:
+        while start < 0 and first >= start:
             count += 1
             if count == self._draws.borders.size:
                 self._draws = self._draws._replace(borders=arrays.wider(self._draws.borders, count))
                 self._bind()
             place[0] = -count
             kernel.fill(self._refs)
-            self._draws.borders[count] = self._block.due[place[3], 0]
+            self._draws.borders[count] = self._drawn.edge[place[3]]
+            first = self._block.due[place[3], 0]
         if count:
             place[1], place[2] = np.searchsorted(self._block.due[place[3]], start), kernel.BLOCK
         else:
@@ -341,13 +346,11 @@ class Requests:
 
 
 def _check(
-    rate: float, slots: int, queue: int, timeout: float, grid: Grid, backends: int, proxies: int, tries: int,
+    slots: int, queue: int, timeout: float, grid: Grid, backends: int, proxies: int, tries: int,
     empty: Status,
 ) -> None:  # fmt: skip
-    if not (rate > 0 and slots >= 1 and queue >= 0 and backends >= 1 and tries >= 1):
-        raise ValueError(
-            f"{rate=}, {slots=}, {backends=}, {tries=} must be positive and {queue=} not negative"
-        )
+    if not (slots >= 1 and queue >= 0 and backends >= 1 and tries >= 1):
+        raise ValueError(f"{slots=}, {backends=}, {tries=} must be positive and {queue=} not negative")
     if not 1 <= proxies <= MOST_PROXIES:
         raise ValueError(f"proxies must be from 1 to {MOST_PROXIES}, not {proxies}")
     if not 0 < timeout <= 2**HIGH - 1 or grid.tail <= timeout:

@@ -340,7 +340,7 @@ class World:
         stable, candidate = (self.kits[v].version for v in (STABLE, CANDIDATE))
         nginx = self.router.kind == "ingress-nginx"
         services = (stable.service_time.distribution(), candidate.service_time.distribution())
-        drawn = (self.trial.seed, float(traffic.rate.constant), traffic.users.count, traffic.users.activity)
+        drawn = (self.trial.seed, traffic.rate.curve(), traffic.users.count, traffic.users.activity)
         return Requests(
             *drawn,
             self.grid,
