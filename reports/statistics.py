@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 
 CONFIDENCE, PREDICTION = 0.95, 0.9
-FEWEST_SEEDS = 8
+FEWEST_SEEDS = 16  # with fewer the shape cannot be seen; of a heavy tail an interval covers 90 % or less
 FEWEST_UNUSUAL = 8  # values other than the one most runs share; of fewer, the true number is a guess
 FAR = 0.5  # of that value: within it, how many differ hardly moves the mean
-FEWEST_RESAMPLED, SKEWED = 20, 0.5  # t covers better below both, BCa above
+SKEWED = 0.5  # up to here t alone covers
+ATOM = 0.25  # share of equal values from which a resample's own spread says little
 RESAMPLES = 1999
 MOST_RESAMPLED = 256  # beyond it t covers as well, and the bootstrap takes too long
 _SEED = 20_241_107
@@ -44,8 +45,9 @@ class Interval(NamedTuple):
 def enough(values: Sequence[float]) -> bool:
     """Whether an interval of the mean of these would cover about as often as it says (90 % or more for 95 %).
 
-    Not under 8 values; nor where nearly all are one number and the rest are far from it: the mean then hangs
-    on how many of those happened to be drawn. All the same is enough: nothing varies.
+    Not under 16 values; nor where nearly all are one number and the rest are far from it: the mean then hangs
+    on how many of those happened to be drawn. All the same is enough: nothing varies. A skewed sample is not
+    refused for its skewness: those that happen to show little of a heavy tail are the ones that mislead.
     """
     if len(values) < FEWEST_SEEDS:
         return False
@@ -55,10 +57,25 @@ def enough(values: Sequence[float]) -> bool:
 
 
 def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
-    """The interval of the mean that covers better: BCa where 20 values or more are skewed, otherwise t."""
-    if len(values) >= FEWEST_RESAMPLED and abs(skewness(values)) > SKEWED:
-        return bca_interval(values, confidence)
-    return t_interval(values, confidence)
+    """The interval of the mean, of differences by seed that of the paired difference. None under two values.
+
+    Student's t; where the sample is skewed, on each side the farthest of t, of the BCa bootstrap, and of the
+    studentised one where few values are equal: each falls short of a heavy tail in its own way.
+    """
+    straight = t_interval(values, confidence)
+    if straight is None or len(values) > MOST_RESAMPLED or abs(skewness(values)) <= SKEWED:
+        return straight
+    found = [straight, bca_interval(values, _expanded(confidence, len(values)))]
+    if Counter(values).most_common(1)[0][1] <= ATOM * len(values):
+        found.append(studentised_interval(values, confidence))
+    known = [interval for interval in found if interval is not None]
+    return Interval(min(each.low for each in known), max(each.high for each in known))
+
+
+def _expanded(confidence: float, n: int) -> float:
+    """The level at which a bootstrap of n values is as wide as t for normal ones (Hesterberg 2015)."""
+    reach = math.sqrt(n / (n - 1)) * float(_special().stdtrit(n - 1, (1 + confidence) / 2))
+    return 2 * NormalDist().cdf(reach) - 1
 
 
 def skewness(values: Sequence[float]) -> float:
@@ -106,6 +123,29 @@ def bca_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Int
     return Interval(float(low), float(high))
 
 
+def studentised_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+    """Bootstrap-t of the mean (Efron 1979; Hall 1988): each resample's distance in its own standard errors.
+
+    None under two values. Where many resamples have no spread at all it is as good as endless: nothing for
+    samples in which one value prevails.
+    """
+    n, sample = len(values), np.asarray(values, np.float64)
+    if n < 2:
+        return None
+    from_mean = sample - _mean(values)
+    scale = float(np.abs(from_mean).max())
+    if scale <= 1e-12 * float(np.abs(sample).max()):
+        return Interval(_mean(values), _mean(values))
+    away = from_mean / scale
+    means = _resamples(n) @ away / n
+    spreads = np.sqrt(np.maximum(_resamples(n) @ away**2 / n - means**2, 0.0) / (n - 1))
+    distances = np.sort(means / np.maximum(spreads, _TIE))
+    tail = round((1 - confidence) / 2 * (RESAMPLES + 1))
+    error = math.sqrt(float((away**2).sum()) / (n - 1) / n) * scale
+    low, high = _mean(values) - distances[[-tail, tail - 1]] * error
+    return Interval(float(low), float(high))
+
+
 @lru_cache(maxsize=4)
 def _resamples(n: int) -> Floats:
     """How often each of n values is drawn in each resample, float64[RESAMPLES, n]; always the same."""
@@ -126,6 +166,22 @@ def wilson(successes: int, of: int, confidence: float = CONFIDENCE) -> Interval 
     half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / widened
     low = 0.0 if successes == 0 else max(0.0, middle - half)
     return Interval(low, 1.0 if successes == of else min(1.0, middle + half))
+
+
+def clopper_pearson(
+    successes: int, of: int, confidence: float = CONFIDENCE, design_effect: float = 1.0
+) -> Interval | None:
+    """The exact interval of a share (Clopper and Pearson 1934): it never covers less than it says.
+
+    With a `design_effect` of d, n observations in clusters count as n/d alone (Korn and Graubard 1998). None
+    of nothing.
+    """
+    if of == 0:
+        return None
+    tail, n = (1 - confidence) / 2, of / design_effect
+    k, inverse = successes / design_effect, _special().betaincinv
+    low = 0.0 if successes == 0 else float(inverse(k, n - k + 1, tail))
+    return Interval(low, 1.0 if successes == of else float(inverse(k + 1, n - k, 1 - tail)))
 
 
 def prediction(values: Sequence[float]) -> Interval | None:
