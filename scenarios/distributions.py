@@ -7,8 +7,9 @@ draw.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
 from typing import TypeAlias
 
@@ -100,7 +101,57 @@ class LogNormal:
         return np.asarray(np.exp(self.mu + self.sigma * _normal(u)))
 
 
-Distribution: TypeAlias = Constant | Exponential | LogNormal
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """`values[k]` seconds at share `shares[k]`, from 0 to 1, and evenly distributed in between."""
+
+    shares: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        shares, values = self.shares, self.values
+        _require(len(shares) == len(values) >= 2, "there must be as many shares as values, two or more")
+        _require(shares[0] == 0 and shares[-1] == 1, "quantiles must begin with p0 and end with p100")
+        _require(all(a < b for a, b in pairwise(shares)), "shares must grow")
+        _require(all(map(math.isfinite, values)) and values[0] >= 0, "values must be ≥ 0")
+        _require(all(a <= b for a, b in pairwise(values)), "a higher quantile must not be a smaller value")
+
+    def mean(self) -> float:
+        """The sum over the parts of width times middle."""
+        widths = [b - a for a, b in pairwise(self.shares)]
+        return math.fsum(w * (a + b) / 2 for w, (a, b) in zip(widths, pairwise(self.values), strict=True))
+
+    def quantile(self, u: Floats) -> Floats:
+        """Linear between the given ones."""
+        return np.interp(np.asarray(u, np.float64), self.shares, self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One of the measured `values` (seconds, in order), each equally likely."""
+
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        values = self.values
+        _require(bool(values) and all(map(math.isfinite, values)), "there must be values, and finite ones")
+        _require(values[0] >= 0 and all(a <= b for a, b in pairwise(values)), "values must be ≥ 0, in order")
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Samples:
+        """From values in any order."""
+        return cls(tuple(sorted(values)))
+
+    def mean(self) -> float:
+        return math.fsum(self.values) / len(self.values)
+
+    def quantile(self, u: Floats) -> Floats:
+        """The ⌈n · u⌉-th of them, the first one for 0: the inverse of the empirical distribution function."""
+        place = np.ceil(np.asarray(u, np.float64) * len(self.values)).astype(np.int64) - 1
+        return np.array(self.values)[np.clip(place, 0, len(self.values) - 1)]
+
+
+Distribution: TypeAlias = Constant | Exponential | LogNormal | Quantiles | Samples
 
 
 def _solve(facts: Mapping[str, float]) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
+from scenarios.beside import embed
 from scenarios.complaints import MISSING, complaints
 from scenarios.document import (
     MAX_BYTES,
@@ -41,25 +42,37 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
     path = Path(source)
     try:
         if isinstance(source, str) and source in _worlds() and not path.is_file():
-            return loads(_worlds()[source].read_text(encoding="utf-8"), f"{source}.yaml", overrides)
+            world = _worlds()[source]
+            return loads(world.read_text(encoding="utf-8"), f"{source}.yaml", overrides, _folder(world))
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         raise ScenarioError([_unreadable(str(source), error)]) from None
-    return loads(decode(data, harmless(str(source))), str(source), overrides)
+    return loads(decode(data, harmless(str(source))), str(source), overrides, path.parent)
 
 
-def loads(text: str, origin: str = "scenario", overrides: Sequence[str] = ()) -> Scenario:
-    """The scenario of a text; `origin` is what its problems call it. Raises ScenarioError as `load` does."""
+def loads(
+    text: str, origin: str = "scenario", overrides: Sequence[str] = (), folder: Path | None = None
+) -> Scenario:
+    """The scenario of a text; `origin` is what its problems call it. Raises ScenarioError as `load` does.
+
+    `folder` is where the CSV files lie that it names; without it, it can name none.
+    """
     documents, problems = compose(text, origin)
     root = _one_mapping(documents, problems, harmless(origin))
-    return _built(root, problems + override(root, overrides))
+    return _built(root, problems + override(root, overrides), folder)
 
 
-def _built(root: Mapping, problems: list[Problem]) -> Scenario:
+def _folder(world: Traversable) -> Path | None:
+    """Where a world of the library lies; None where the package is an archive."""
+    return world.parent if isinstance(world, Path) else None
+
+
+def _built(root: Mapping, problems: list[Problem], folder: Path | None = None) -> Scenario:
     """The scenario of a document in which `problems` have been found so far."""
     problems += _format(root)
     problems += inherit(root)
+    problems += embed(root, folder)
     try:
         scenario = Scenario.model_validate(plain(root))
     except ValidationError as error:

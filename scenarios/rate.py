@@ -86,7 +86,7 @@ class Trace(Model):
     interval's rate.
     """
 
-    counts: tuple[Count, ...] | None = Field(None, min_length=1, max_length=MOST_INTERVALS)
+    counts: tuple[Count, ...] | None = Field(None, max_length=MOST_INTERVALS)
     csv: str | None = Field(None, description="the counts, from a file beside the scenario; it is read once")
     interval: Duration
 
