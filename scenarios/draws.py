@@ -54,7 +54,12 @@ class Purpose(IntEnum):
     RETRY = 24  # by request: the back-off's jitter, each try anew
     CONNECTION = 25  # by holder and connection: which pod (low 24 bits) and whether it is faulty (high 32)
     POISON = 26  # by request: whether it kills what serves it
-    MIRROR = 27  # by request: whether it is copied (53 bits), and which pod gets the copy (low 24 bits)
+    MIRROR = 27  # by request: whether it is copied (high 32 bits), and which pod gets the copy (low 24 bits)
+    CONVERSION = 30  # by user: whether an A/B test's user does what is hoped for
+    LIVENESS = 31  # by pod of before the trial: where in its period its liveness probe is
+    AUTOSCALER = 32  # by pool: where in its period its first sync is
+    PULL = 33  # by version and node: time to pull the image
+    EXIT = 34  # by pod and start: when the process exits by chance
 
 
 class Stream(NamedTuple):
@@ -78,6 +83,13 @@ def words(stream: Stream, index: ArrayLike) -> Words:
     """The 64-bit words number `index` (integers, negative ones too)."""
     counter = np.asarray(index, dtype=np.int64).astype(np.uint64)
     return _mixed(np.uint64(stream.key) + counter * np.uint64(stream.step))
+
+
+def words_of(stream: Stream, thing: ArrayLike, index: ArrayLike) -> Words:
+    """Word number `index` of each thing, named by an integer: what `u` draws for the keys (thing, index)."""
+    first = words(stream, thing)
+    counter = np.asarray(index, dtype=np.int64).astype(np.uint64)
+    return _mixed(first + counter * np.uint64(stream.step))
 
 
 def uniform(words: Words) -> Floats:

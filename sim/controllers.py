@@ -33,8 +33,15 @@ AGAIN = 5_000_000
 VERSIONS = (STABLE, CANDIDATE)
 
 
+def _in_time() -> float:
+    return 1.0
+
+
 class PoolController:
-    """Keeps a pool at its Deployment; `create(pool, version)` makes a pod, `report` tells of a phase."""
+    """Keeps a pool at its Deployment; `create(pool, version)` makes a pod, `report` tells of a phase.
+
+    `slowness` is how many times slower than usual the API server answers now.
+    """
 
     def __init__(
         self,
@@ -44,9 +51,10 @@ class PoolController:
         clock: Clock,
         create: Callable[[str, str], Pod],
         report: Callable[[], None],
+        slowness: Callable[[], float] = _in_time,
     ) -> None:
         self.pool, self.deployment, self.seed, self.clock = pool, deployment, seed, clock
-        self._create, self._report = create, report
+        self._create, self._report, self._slowness = create, report, slowness
         self.replica_sets: tuple[ReplicaSet, ...] = ()
         self.pods: list[Pod] = []
         self.overdue = False
@@ -78,7 +86,7 @@ class PoolController:
     def _plan(self, delay: int) -> None:
         if not self._planned:
             self._planned = True
-            self.clock.after(delay, Order.CONTROLLER, self._sync)
+            self.clock.after(round(delay * self._slowness()), Order.CONTROLLER, self._sync)
 
     def of(self, version: str) -> list[Pod]:
         """The pods of a version, terminating ones left out."""

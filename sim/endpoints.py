@@ -52,6 +52,7 @@ class Proxy(ABC):
         self.generation = 0
         self.last_sync: int | None = None
         self.planned = False
+        self.stalled_until = wiring.clock.now
         self.in_kernel: tuple[list[list[int]], list[float]] | None = None
 
     def hear(self, pod: Pod, entry: Serving) -> None:
@@ -79,6 +80,9 @@ class Proxy(ABC):
             self.clock.at(self._next_sync(), Order.ENDPOINT, self._run)
 
     def _run(self) -> None:
+        if self.clock.now < self.stalled_until:
+            self.clock.at(self.stalled_until, Order.ENDPOINT, self._run)
+            return
         self.planned, self.last_sync = False, self.clock.now
         self._sync()
 
@@ -196,6 +200,11 @@ class Endpoints:
         pods = list(pods)
         for proxy in self.proxies:
             proxy.start(route, pods)
+
+    def stall(self, until: int) -> None:
+        """No proxy syncs before `until`; what was due by then is done at its end, as one sync."""
+        for proxy in self.proxies:
+            proxy.stalled_until = max(proxy.stalled_until, until)
 
     def pod(self, pod: Pod, entry: Serving) -> None:
         """A pod's entry changed: each watcher hears of it in its own time."""

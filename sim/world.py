@@ -6,11 +6,14 @@ It obeys: actions become changes after the API's delay; pods and controllers tel
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from scenarios.backend import drive
 from scenarios.draws import Purpose, draw, u
+from scenarios.faults import NodeDown, NodeDrain, NodeSlow, SlowDependency
+from scenarios.guard import Sample, Seen
 from scenarios.observe import Observation, PoolSeen, window
 from scenarios.plan import CANDIDATE, STABLE, ByReplicas, Plan, Route, Scale, SetRoute, SetVersion
 from scenarios.record import ARM, PodEvent, Record, RouteChange, Trial, Truth
@@ -20,15 +23,24 @@ from scenarios.route import Unrealisable, lower, most_backends
 from scenarios.routers import Router
 from scenarios.scenario import Scenario
 from scenarios.semantics.deployment import Deployment, RollingUpdate
+from scenarios.semantics.disruption import Health
 from scenarios.tally import Grid, Status
+from scenarios.version import Probe
+from scenarios.world import Guard
+from sim.autoscaler import Autoscaler, bounds_of
 from sim.clock import SECOND, Clock, Order, nanoseconds, on_grid
 from sim.controllers import PoolController
 from sim.endpoints import Endpoints, Serving, proxies
-from sim.pods import Kit, Pod, after_sigterm
+from sim.faults import Faults, Reach
+from sim.nodes import Node, emptiest, in_turn
+from sim.pods import Kit, Pace, Pod, after_sigterm
 from sim.requests import Requests, shared_blocks
 
 WARM = 3600 * SECOND
 """Pods that serve before the trial have been listening for an hour."""
+
+POLL = 50_000_000
+"""How often the world asks the kernel whose process died of a request."""
 
 
 def grid_of(scenario: Scenario) -> Grid:
@@ -59,6 +71,7 @@ class World:
         self.horizon, self.tick = self.grid.horizon * SECOND, nanoseconds(scenario.clock.tick)
         self.clock = Clock(self.grid.start * SECOND)
         self.router = self._router()
+        self.nodes = [Node(number) for number in range(scenario.cluster.nodes)]
         self.kits = {v: self._kit(v) for v in (STABLE, CANDIDATE)}
         self.requests = self._requests()
         self.endpoints = self._endpoints()
@@ -78,6 +91,7 @@ class World:
         self.guards = {name: scenario.guards[name] for name in self._guard_names()}
         self.windows: dict[str, Mapping[str, object]] = {}
         self.fresh: dict[str, object] = {}
+        self.faults = self._faults()
 
     # --- what a trial is -------------------------------------------------------------------------
 
@@ -121,7 +135,8 @@ class World:
     def ask(self, asked: Asked) -> None:
         """Send an action to the API server once the one before is answered; it is done a moment later."""
         lag = self.scenario.cluster.delays.api.distribution()
-        delay = nanoseconds(draw(lag, u(self.trial.seed, Purpose.API, *asked.id.encode())))
+        share = u(self.trial.seed, Purpose.API, *asked.id.encode())
+        delay = nanoseconds(draw(lag, share) * self.faults.api)
         self.answered_at = max(self.answered_at, self.clock.now) + delay
         self.clock.at(self.answered_at, Order.CONTROLLER, lambda: self._do(asked))
 
@@ -174,9 +189,9 @@ class World:
 
     # --- what pods tell --------------------------------------------------------------------------
 
-    def happened(self, pod: Pod, event: PodEvent) -> None:
+    def happened(self, pod: Pod, event: PodEvent, when: int | None = None) -> None:
         """Keep it for the record."""
-        self.history.append((self.clock.now, pod.number, event))
+        self.history.append((self.clock.now if when is None else when, pod.number, event))
 
     def address_appeared(self, pod: Pod) -> None:
         """An entry that is not ready: no traffic, but a change that proxies sync."""
@@ -234,11 +249,26 @@ class World:
         spare = self.scenario.cluster.spare_pods
         room = math.inf if spare is None else self.scenario.service.replicas + spare
         self.waiting = [pod for pod in self.waiting if not pod.terminating]
-        while self.waiting and self.existing < room:
+        while self.waiting and self.existing < room and not self.faults.no_room:
+            node = self._place(self.waiting[0])
+            if node is None:
+                break
             self.existing += 1
-            self.waiting.pop(0).start()
+            self.waiting.pop(0).start(node)
+
+    def _place(self, pod: Pod) -> Node | None:
+        """Where the pod goes; None while no node takes pods."""
+        return emptiest(self.nodes, pod.kit.index) if self._nodes_differ else in_turn(self.nodes, pod.ordinal)
+
+    @cached_property
+    def _nodes_differ(self) -> bool:
+        """Whether it matters where a pod is, beyond the clock of the kubelet there."""
+        kinds = (NodeDown, NodeSlow, NodeDrain)
+        faulty = any(isinstance(fault.happening, kinds) for fault in self.scenario.faults)
+        return faulty or any(kit.version.pull is not None for kit in self.kits.values())
 
     def _room_again(self) -> None:
+        """A pod is gone, or a fault over."""
         self.existing = sum(pod.started and not pod.gone for pod in self.pods)
         self._start_waiting()
 
@@ -250,7 +280,7 @@ class World:
     def _add_pool(self, name: str, deployment: Deployment) -> PoolController:
         self.pool_names.append(name)
         self.pools[name] = PoolController(
-            name, deployment, self.trial.seed, self.clock, self.create, self.notice
+            name, deployment, self.trial.seed, self.clock, self.create, self.notice, lambda: self.faults.api
         )
         return self.pools[name]
 
@@ -265,12 +295,60 @@ class World:
         if not self.guards:
             return
         self.requests.advance(self.clock.seconds)
-        vantage = self.scenario.observe.vantage
-        self.fresh = {
-            name: window(self.requests.tally, guard, vantage, taken_at) for name, guard in self.guards.items()
-        }
+        self.fresh = {name: self._window(guard, taken_at) for name, guard in self.guards.items()}
         self.notice()
         self._scrape(taken_at + int(self.scenario.observe.every))
+
+    def _window(self, guard: Guard, taken_at: int) -> Seen:
+        if self.faults.no_metrics(taken_at):
+            return Seen(taken_at, Sample(0, 0), Sample(0, 0))
+        return window(self.requests.tally, guard, self.scenario.observe.vantage, taken_at)
+
+    # --- what goes wrong, and who helps ----------------------------------------------------------
+
+    def _faults(self) -> Faults:
+        paces = {version: kit.pace or Pace() for version, kit in self.kits.items()}
+        reach = Reach(
+            self.clock,
+            self.scenario.cluster,
+            self.nodes,
+            self.pods,
+            paces,
+            self.endpoints,
+            self._health,
+            self._room_again,
+        )
+        return Faults(self.scenario.faults, reach)
+
+    def _health(self) -> Health:
+        """What a disruption budget over all pods of the service looks at."""
+        wanted = sum(pool.deployment.replicas for pool in self.pools.values())
+        return Health(wanted, sum(pod.ready for pod in self.pods))
+
+    def _autoscale(self) -> None:
+        """Each Deployment of the start has an autoscaler; of two, each with its share of the bounds."""
+        wanted, service = self.scenario.cluster.autoscaler, self.scenario.service
+        if wanted is None:
+            return
+        total = sum(pool.deployment.replicas for pool in self.pools.values())
+        for place, pool in enumerate(self.pools.values()):
+            bounds = bounds_of(wanted, pool.deployment.replicas / total)
+            scaler = Autoscaler(wanted, bounds, pool, service.slots, self.clock, self.requests, self.notice)
+            scaler.start(place)
+
+    def _poll_for_deaths(self) -> None:
+        """Processes that died of a request live on from there as the kubelet sees it."""
+        self.requests.advance(self.clock.seconds)
+        in_slot = {pod.slot: pod for pod in self.pods if pod.slot >= 0 and not pod.gone}
+        for slot, when in self.requests.crashed(self.clock.seconds):
+            if slot in in_slot:
+                in_slot[slot].died(round(when * SECOND))
+        self.clock.after(POLL, Order.POD, self._poll_for_deaths)
+
+    @property
+    def _dies_of_requests(self) -> bool:
+        crashes = (kit.version.crash for kit in self.kits.values())
+        return any(crash is not None and crash.on_request is not None for crash in crashes)
 
     # --- beginning and end -----------------------------------------------------------------------
 
@@ -284,11 +362,14 @@ class World:
             controller.start(pods)
             for pod in pods:
                 self.existing += 1
-                pod.settle_in(self.clock.now - WARM)
+                pod.settle_in(self.clock.now - WARM, self._place(pod))
                 pod.available_since = pod.ready_since
             controller.start(pods)
         self.routes.append(RouteChange(self.clock.seconds, route, self.clock.seconds))
         self.endpoints.start(lower(route, self.router), self.pods)
+        self._autoscale()
+        if self._dies_of_requests:
+            self._poll_for_deaths()
 
     def _finish(self) -> Truth:
         self.clock.run(self.horizon - 1)
@@ -328,9 +409,9 @@ class World:
         runs = self.scenario.version(version, self.trial.candidate or next(iter(self.scenario.variants)))
         index = 0 if version == STABLE else 1
         delays = self.scenario.cluster.delays
-        return Kit(
-            self.trial.seed, index, runs, self.scenario.pods(runs), delays, self.scenario.cluster.nodes
-        )
+        slowed = any(isinstance(f.happening, NodeSlow | SlowDependency) for f in self.scenario.faults)
+        pace = Pace() if slowed else None
+        return Kit(self.trial.seed, index, runs, self.scenario.pods(runs), delays, pace)
 
     def _min_ready(self, version: str) -> float:
         return float(self.kits[version].settings.min_ready)
@@ -368,6 +449,8 @@ class World:
         timeout = float(self.scenario.traffic.client.timeout)
         return any(
             kit.version.crash is not None
+            or (kit.version.leak is not None and kit.version.leak.crash)
+            or isinstance(kit.settings.liveness, Probe)
             or kit.settings.termination.on_sigterm == "exit"
             or after_sigterm(kit.settings.termination) < timeout
             for kit in self.kits.values()
