@@ -37,6 +37,7 @@ from scenarios.route import Unrealisable
 from scenarios.scenario import Scenario
 
 BAD_INPUT, INTERRUPTED, TERMINATED, PIPE_CLOSED = 2, 130, 143, 141
+DIFFERS, UNDECIDED, BROKEN = 1, 3, 99
 
 app = typer.Typer(
     name="rolloutlab",
@@ -48,7 +49,8 @@ app = typer.Typer(
     Start with [bold]rolloutlab compare quickstart[/bold], then with your own Deployment:
     [bold]rolloutlab import deployment.yaml --to my.yaml[/bold], [bold]rolloutlab compare my.yaml[/bold].
     A SCENARIO is a YAML file, or a world of the library: WORLDS.""",
-    epilog="Exit codes: 0 done · 2 bad input · 130 or 143 interrupted · 1 a bug of ours.",
+    epilog="Exit codes: 0 done · 2 bad input · 99 a requirement is broken · 3 none broken, one undecided · "
+    "130 or 143 interrupted · 1 a bug of ours, or a replay that differs.",
 )
 
 
@@ -59,6 +61,7 @@ class Output(StrEnum):
     JSON = "json"
     CSV = "csv"
     MARKDOWN = "markdown"
+    JUNIT = "junit"
 
 
 class Plain(StrEnum):
@@ -74,6 +77,12 @@ ScenarioArgument = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Override a value, e.g. traffic.rate=50/s."),
+]
+PreferOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prefer", metavar="NAME=VALUE", help="State a preference, e.g. bad_releases=5% or harmed_user=20."
+    ),
 ]
 StrategyOption = Annotated[
     list[str] | None, typer.Option("--strategy", "-s", help="Only this strategy; may be repeated.")
@@ -102,19 +111,21 @@ def compare(
     to: FolderOption = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="What stdout gets.")] = Output.TABLE,
     overrides: SetOption = None,
+    prefer: PreferOption = None,
 ) -> None:
     """Compare the scenario's strategies with its candidates, good and bad, over many seeds.
 
     Prints a table to decide by; the folder gets the whole report: report.html, charts, comparison.json and
-    the first seed's records.
+    the first seed's records. What the scenario requires decides the exit code.
     """
-    from reports import folder
+    from reports import folder, require
     from reports.draw import Drawer
 
-    world = load(scenario, overrides or ())
+    world = load(scenario, [*(overrides or ()), *(f"prefer.{stated}" for stated in prefer or ())])
     _known(strategy, world.strategies, "strategy")
     _known(candidate, world.variants, "candidate")
-    target, command = to or folder.default(world.name), _command()
+    file, command = _file(scenario), _command()
+    target = to or folder.default(world.name, file)
     with folder.prepared(target) as workshop, Drawer(workshop) as drawer, _progress("seeds") as told:
         import rolloutlab  # takes a while: the drawer has begun by then
 
@@ -131,18 +142,22 @@ def compare(
             first=partial(folder.keep, folder=workshop / folder.RECORDS),
             progress=progress,
         )
-        folder.store(workshop, result.document, folder.provenance(command))
+        folder.store(workshop, result.document, folder.provenance(command, file))
         drawer.page(world, command)
     _show(result.document, output, world, target / folder.PAGE)
     if result.interrupted:
         _say(f"[bold]Interrupted:[/bold] this rests on {len(result.document['seeds'])} finished seeds.")
         raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(_CODES[require.worst(result.document)])
+
+
+_CODES = {"met": 0, "undecided": UNDECIDED, "broken": BROKEN}
 
 
 def _show(document: dict[str, Any], output: Output, world: Scenario, page: Path) -> None:
     """Print a comparison."""
     from reports import compare as documents
-    from reports import formats, table
+    from reports import formats, junit, table
 
     match output:
         case Output.TABLE:
@@ -153,6 +168,8 @@ def _show(document: dict[str, Any], output: Output, world: Scenario, page: Path)
             sys.stdout.write(formats.to_csv(document))
         case Output.MARKDOWN:
             sys.stdout.write(formats.to_markdown(document))
+        case Output.JUNIT:
+            sys.stdout.write(junit.to_junit(document))
 
 
 @app.command()
@@ -176,10 +193,11 @@ def run(
     if strategy in (reasons := world.unrealisable()):
         raise Unrealisable(f"{strategy}: {reasons[strategy]}")
     chosen = candidate or next(iter(world.variants))
-    target = to or folder.default(world.name) / file_name(f"{strategy}--{chosen}--seed-{seed}")
+    file = _file(scenario)
+    target = to or folder.default(world.name, file) / file_name(f"{strategy}--{chosen}--seed-{seed}")
     record = rolloutlab.simulate(world, strategy, candidate=chosen, seed=seed)
     measured = rolloutlab.measured(record)
-    records.write(record, target, folder.provenance(_command()))
+    records.write(record, target, folder.provenance(_command(), file))
     if output is Plain.JSON:
         sys.stdout.write(story.dumps(record, measured))
     else:
@@ -296,6 +314,11 @@ def schema() -> None:
     from scenarios.schema import json_schema
 
     sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+def _file(scenario: str) -> Path | None:
+    """The file that a scenario is read from; None for a world of the library."""
+    return Path(scenario) if Path(scenario).is_file() else None
 
 
 def _known(names: list[str] | None, known: Any, word: str) -> None:

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from reports.digits import tidied
+from reports.digits import tidy as _tidy
 from reports.figures import FIGURES, HEADLINES, Figure, Measured, Missing, Value
+from reports.recommend import recommended
 from reports.require import judged
 from reports.statistics import (
     enough,
@@ -20,7 +23,6 @@ from reports.statistics import (
     percentile,
     prediction,
     restricted_mean,
-    t_interval,
     wilson,
 )
 from scenarios import load
@@ -73,7 +75,10 @@ def comparison(
         "problems": [{"strategy": name, "message": text} for name, text in (problems or {}).items()],
     }
     figures = {key: [trial.figures for trial in row] for key, row in tried.items()}
-    return document | {"requirements": judged(scenario, document, figures)}
+    return document | {
+        "requirements": judged(scenario, document, figures),
+        "recommendation": tidied(recommended(scenario.prefer, document, tried)),
+    }
 
 
 def _rows(scenario: Scenario, trials: Sequence[Trials]) -> Rows:
@@ -205,7 +210,7 @@ def _apart(one: Figure, other: Figure) -> float | None:
 
 
 def _difference(apart: Sequence[float]) -> Json:
-    limits = t_interval(apart) if enough(apart) else None
+    limits = mean_interval(apart) if enough(apart) else None
     low, high = (None, None) if limits is None else limits
     return {
         "mean": _tidy(math.fsum(apart) / len(apart)),
@@ -213,8 +218,3 @@ def _difference(apart: Sequence[float]) -> Json:
         "high": _tidy(high),
         "n": len(apart),
     }
-
-
-def _tidy(value: float | None) -> float | None:
-    """Ten significant digits; None for what is no number."""
-    return float(f"{value:.10g}") + 0.0 if value is not None and math.isfinite(value) else None

@@ -1,14 +1,16 @@
 """A comparison's folder: made beside its place, then moved there, so that nothing is half-written or lost."""
 
+import hashlib
 import json
 import os
 import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,37 @@ class FolderError(OSError):
     """A folder cannot be used; the text says which and why."""
 
 
-def default(name: str) -> Path:
-    """Where results of that name go: below `runs` in the current folder."""
-    return RUNS / file_name(name)
+def default(name: str, file: Path | None = None) -> Path:
+    """Where results of a scenario of that name go, read from `file` or (None) from the library.
+
+    Below `runs` in the current folder, under the scenario's name. Where another file's results stand under
+    it, or it is the name of a world of the library, a short hash of the file's path tells the two apart.
+    """
+    place = RUNS / file_name(name)
+    if file is None:
+        return place
+    source, holder = source_of(file), _holder(place)
+    ours = (files("scenarios") / "library" / f"{place.name}.yaml").is_file()
+    if not ours and holder in (None, source):
+        return place
+    return place.with_name(
+        f"{place.name}-{hashlib.sha256(source.encode('utf-8', 'replace')).hexdigest()[:6]}"
+    )
+
+
+def source_of(file: Path | None) -> str:
+    """What provenance calls the origin of a scenario: the file's whole path, or the library."""
+    return "library" if file is None else str(file.resolve())
+
+
+def _holder(place: Path) -> str | None:
+    """The source of the results in a folder, or of the trials in it; None where nothing tells."""
+    for path in (place / PROVENANCE, *sorted(place.glob(f"*/{PROVENANCE}"))):
+        with suppress(RecordError):
+            source = _json(path).get("source")
+            if isinstance(source, str):
+                return source
+    return None
 
 
 @contextmanager
@@ -81,13 +111,14 @@ def _install(workshop: Path, target: Path) -> None:
         made.replace(place)
 
 
-def provenance(command: str) -> dict[str, Any]:
-    """How a result came about: versions, command, host, time. Never part of a digest."""
+def provenance(command: str, file: Path | None = None) -> dict[str, Any]:
+    """How a result came about: versions, command, host, time, source. Never part of a digest."""
     packages = ("rolloutlab", "numpy", "numba", "simpy", "scipy", "pydantic", "matplotlib")
     return {
         "command": command,
         "host": platform.node(),
         "machine": platform.machine(),
+        "source": source_of(file),
         "python": platform.python_version(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in packages},

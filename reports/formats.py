@@ -5,7 +5,9 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reports.advice import advice
 from reports.figures import HEADLINES
+from reports.require import counted, told
 from reports.words import listed, plain, quantity, reason
 
 Json = Any
@@ -61,6 +63,14 @@ def to_markdown(document: Mapping[str, Json]) -> str:
     if document["problems"]:
         lines = [f"- {_text(p['strategy'])}: {_text(p['message'])}" for p in document["problems"]]
         parts += ["## Not compared", "\n".join(lines)]
+    if (advised := advice(document)) is not None:
+        lines = [f"- {head}: {_text(text)}" for head, text in advised.why]
+        parts += [f"## Recommendation: {_text(advised.strategy)}", "\n".join(lines)]
+    if required := told(document):
+        lines = [
+            f"- {one.result}: {_text(one.name)}: {_text(one.pair)}: {_text(one.text)}" for one in required
+        ]
+        parts += [f"## Requirements: {counted(document)}", "\n".join(lines)]
     return "\n\n".join(parts) + "\n"
 
 

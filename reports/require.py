@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from reports.statistics import FEWEST_SEEDS, Interval, enough, mean_interval, wilson
+from reports.digits import tidy
+from reports.statistics import FEWEST_SEEDS, Interval, enough, mean_interval, percentile, wilson
 from reports.values import Figure, Missing, Value
-from reports.words import quantity
+from reports.words import plain, quantity
 from scenarios.require import Requirement
 from scenarios.scenario import Scenario
 
@@ -40,6 +41,16 @@ class Judged:
     n: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of a requirement, for people; harmless for a terminal."""
+
+    result: Result
+    name: str
+    pair: str
+    text: str
+
+
 def judged(scenario: Scenario, document: Mapping[str, Json], figures: Figures) -> list[Json]:
     """The `requirements` of a comparison, in the order of the scenario: one for each strategy and candidate.
 
@@ -56,6 +67,26 @@ def judged(scenario: Scenario, document: Mapping[str, Json], figures: Figures) -
 def worst(document: Mapping[str, Json]) -> Result:
     """Broken if any requirement is, else undecided if any is, else met."""
     return _gravest([Result(entry["result"]) for entry in document.get("requirements", ())])
+
+
+def told(document: Mapping[str, Json]) -> tuple[Told, ...]:
+    """Every requirement of a comparison in words."""
+    return tuple(
+        Told(
+            Result(entry["result"]),
+            plain(entry["name"]),
+            plain(f"{entry['strategy']} with {entry['candidate']}"),
+            plain(entry["message"]),
+        )
+        for entry in document.get("requirements", ())
+    )
+
+
+def counted(document: Mapping[str, Json]) -> str:
+    """How many are met, broken and undecided: `2 met, 1 broken`."""
+    results = [one.result for one in told(document)]
+    numbers = ((results.count(result), result) for result in Result)
+    return ", ".join(f"{number} {result}" for number, result in numbers if number)
 
 
 def _gravest(results: Sequence[Result]) -> Result:
@@ -78,13 +109,13 @@ def _entry(name: str, required: Requirement, candidate: str, found: Judged) -> J
         "strategy": required.strategy,
         "candidate": candidate,
         "figure": required.figure,
-        "verdict": required.verdict,
+        "verdict": required.verdict and required.verdict.value,
         "statistic": required.statistic or ("mean" if required.figure else "share"),
         **limits,
         "unit": required.unit,
-        "value": _tidy(found.value),
-        "low": _tidy(low),
-        "high": _tidy(high),
+        "value": tidy(found.value),
+        "low": tidy(low),
+        "high": tidy(high),
         "n": found.n,
         "result": found.result.value,
         "message": found.message,
@@ -106,10 +137,10 @@ def _judge(required: Requirement, candidate: str, document: Mapping[str, Json], 
     values, waits = _known([figures_of_seed[key] for figures_of_seed in figures[pair]])
     if not values and not waits:
         why = ", ".join(row["figures"][key].get("why", {})) or "no value"
-        return Judged(Result.UNDECIDED, f"{_said(key)}: no run has a value ({why})")
+        return Judged(Result.UNDECIDED, f"{key}: no run has a value ({why})")
     match required.statistic:
         case "reached":
-            return _share(required, len(values), len(values) + len(waits), f"runs that reach {_said(key)}")
+            return _share(required, len(values), len(values) + len(waits), f"runs with a {key}")
         case "p5" | "p50" | "p95":
             return _percentile(required, values, waits)
         case _:
@@ -127,37 +158,53 @@ def _mean(required: Requirement, values: Sequence[float], waits: Sequence[float]
     together, unit = [*values, *waits], required.unit
     mean, n = math.fsum(together) / len(together), len(together)
     certain = mean_interval(together) if enough(together) else None
+    least, most = (-math.inf, math.inf) if certain is None else certain
+    result = decided(least, math.inf if waits else most, *required.limits())
+    shown = ("≥ " if waits else "") + _between(mean, certain, unit)
     never = f", never reached in {len(waits)} of {n} runs" if waits else ""
-    said = f"mean of {_said(str(required.figure))}: {'≥ ' if waits else ''}{quantity(mean, unit)}"
+    why = "; too few seeds to tell" if certain is None else _why(result, n)
+    said = f"mean of {required.figure}: {shown}{never}; {_wanted(required)}{why}"
+    return Judged(result, said, mean, certain, n)
+
+
+def _between(mean: float, certain: Interval | None, unit: str) -> str:
+    """A mean with the ends of its interval, or half of its width where the ends read the same."""
     if certain is None:
-        return Judged(
-            Result.UNDECIDED, f"{said}{never}; {_wanted(required)}; too few seeds to tell", mean, None, n
-        )
-    result = decided(certain.low, math.inf if waits else certain.high, *required.limits())
-    ends = f" ({quantity(certain.low, unit)} to {quantity(certain.high, unit)})"
-    return Judged(result, f"{said}{ends}{never}; {_wanted(required)}{_why(result, n)}", mean, certain, n)
+        return str(quantity(mean, unit))
+    low, high = (str(quantity(end, unit)) for end in certain)
+    if low == high:
+        return str(quantity(mean, unit, (certain.high - certain.low) / 2))
+    return f"{quantity(mean, unit)} ({low} to {high})"
 
 
 def _percentile(required: Requirement, values: Sequence[float], waits: Sequence[float]) -> Judged:
     """By the share of runs on either side of the limit: p95 ≤ x is to say that 95 % of runs are ≤ x."""
     least, most = required.limits()
-    n, level = len(values) + len(waits), QUANTILES[str(required.statistic)]
-    ranked = sorted([*values, *(math.inf for _ in waits)])
-    value = ranked[max(1, math.ceil(level * n - 1e-9)) - 1]
-    results, said = [], []
-    if most is not None:
-        within = sum(value <= most for value in ranked)
-        results.append(decided(*_wilson(within, n), level, None))
-        said.append(f"{within} of {n} runs are at most that, {_percent(_wilson(within, n))}")
-    if least is not None:
-        under = sum(value < least for value in ranked)
-        results.append(decided(*_wilson(under, n), None, level))
-        said.append(f"{under} of {n} runs are under that, {_percent(_wilson(under, n))}")
-    result = _gravest(results)
-    shown = quantity(value, required.unit) if math.isfinite(value) else "never reached"
-    head = f"{required.statistic} of {_said(str(required.figure))}: {shown}; {_wanted(required)}"
-    number = value if math.isfinite(value) else None
-    return Judged(result, f"{head}; {'; '.join(said)}{_why(result, n)}", number, None, n)
+    level, ranked = QUANTILES[str(required.statistic)], [*values, *(math.inf for _ in waits)]
+    sides = [
+        _side(ranked, limit, level, at_most)
+        for limit, at_most in ((least, False), (most, True))
+        if limit is not None
+    ]
+    value, result = percentile(ranked, level), _gravest([side for side, _ in sides])
+    shown = "never reached" if value is None else quantity(value, required.unit)
+    said = [
+        f"{required.statistic} of {required.figure}: {shown}",
+        _wanted(required),
+        *(words for _, words in sides),
+    ]
+    return Judged(result, "; ".join(said) + _why(result, len(ranked)), value, None, len(ranked))
+
+
+def _side(values: Sequence[float], limit: float, level: float, at_most: bool) -> tuple[Result, str]:
+    """Whether that share of the runs keeps to an upper limit, or no more than it is below a lower one."""
+    count, n = sum(value <= limit if at_most else value < limit for value in values), len(values)
+    interval, share = _wilson(count, n), quantity(level, "share")
+    if at_most:
+        said = f"{count} of {n} runs keep to it ({_percent(interval)}), {share} must"
+        return decided(*interval, level, None), said
+    said = f"{count} of {n} runs fall below it ({_percent(interval)}), {share} may"
+    return decided(*interval, None, level), said
 
 
 def _share(required: Requirement, count: int, n: int, words: str) -> Judged:
@@ -192,10 +239,6 @@ def _wilson(count: int, n: int) -> Interval:
     return wilson(count, n) or Interval(0.0, 1.0)
 
 
-def _said(key: str) -> str:
-    return key.replace("_", " ")
-
-
 def _wanted(required: Requirement) -> str:
     """The limits as they were written."""
     limits = (("at least", required.at_least), ("at most", required.at_most))
@@ -205,14 +248,9 @@ def _wanted(required: Requirement) -> str:
 def _why(result: Result, n: int) -> str:
     if result is not Result.UNDECIDED:
         return ""
-    return "; too few seeds to tell" if n < FEWEST_SEEDS else "; not decided, as the interval holds the limit"
+    return "; too few seeds to tell" if n < FEWEST_SEEDS else "; not decided: more seeds would tell"
 
 
 def _percent(interval: Interval) -> str:
     ends = (quantity(end, "share").value for end in interval)
     return f"95 % interval {' to '.join(ends)}"
-
-
-def _tidy(value: float | None) -> float | None:
-    """Ten significant digits, as everything in the document has."""
-    return float(f"{value:.10g}") + 0.0 if value is not None and math.isfinite(value) else None

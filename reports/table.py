@@ -13,6 +13,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from reports.advice import Advice, advice
 from reports.assumed import assumptions
 from reports.columns import (
     COLUMNS,
@@ -28,10 +29,12 @@ from reports.columns import (
     Column,
 )
 from reports.findings import VERDICTS, Block, Cell, Document, Mark, Row, blocks
+from reports.require import Result, Told, counted, told
 from reports.words import broken, plain
 from scenarios.scenario import Scenario
 
 LINES = box.Box("    \n    \n ── \n    \n ┈┈ \n    \n    \n    \n")
+SIGNS = {Result.MET: ("✓", "green"), Result.BROKEN: ("✗", "bold red"), Result.UNDECIDED: ("?", "yellow")}
 WIDE = 118  # columns that the whole table needs
 HEADS = {
     REQUESTS: "requests\nfailed",
@@ -51,6 +54,9 @@ class ComparisonTable:
     """A comparison as rich renders it, in one table per candidate or, on a narrow screen, in two."""
 
     blocks: tuple[Block, ...]
+    advice: Advice | None
+    requirements: tuple[Told, ...]
+    counted: str
     below: tuple[tuple[str, str], ...]
     problems: tuple[tuple[str, str], ...]
 
@@ -64,6 +70,14 @@ class ComparisonTable:
             yield Text("Not compared", style="bold")
             yield _pairs(self.problems)
             yield Text()
+        if self.advice is not None:
+            yield Text(f"Recommendation: {self.advice.strategy}", style="bold")
+            yield _pairs(self.advice.why)
+            yield Text()
+        if self.requirements:
+            yield Text(f"Requirements: {self.counted}", style="bold")
+            yield _requirements(self.requirements)
+            yield Text()
         yield _pairs(self.below)
 
 
@@ -75,7 +89,14 @@ def table(
     if report_path is not None:
         below.append(("report", plain(report_path)))
     problems = tuple((plain(p["strategy"]), plain(p["message"])) for p in document["problems"])
-    return ComparisonTable(blocks(document, scenario), tuple(below), problems)
+    return ComparisonTable(
+        blocks(document, scenario),
+        advice(document),
+        told(document),
+        counted(document),
+        tuple(below),
+        problems,
+    )
 
 
 def _block(block: Block, parts: Sequence[Sequence[Column]]) -> Iterator[RenderableType]:
@@ -132,6 +153,16 @@ def _cell(cell: Cell) -> Text:
     if cell.mark in (Mark.BEST, Mark.TIED):
         text.append(f"\n{cell.mark}", style="bold green" if best else "not bold green")
     return text
+
+
+def _requirements(found: Sequence[Told]) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(max_width=34, overflow="fold")
+    grid.add_column(overflow="fold")
+    for one in found:
+        sign, style = SIGNS[one.result]
+        grid.add_row(Text(f"{sign} {one.name}", style=style), Text(f"{one.result}: {one.pair}: {one.text}"))
+    return grid
 
 
 def _pairs(pairs: Sequence[tuple[str, str]]) -> Group:

@@ -3,6 +3,7 @@
 Whether a comparison meets them is decided by `reports.require`.
 """
 
+import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Annotated, Literal, Self
@@ -12,9 +13,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from scenarios.errors import Misplaced, shown
 from scenarios.figure import FIGURES
 from scenarios.model import Model, Name
+from scenarios.release import Verdict
 from scenarios.units import DURATION, SHARE, parse_duration, parse_share
 
 MOST = 1e15
+PERCENT = rf"-?{SHARE}"
 
 
 def _figure(name: str) -> str:
@@ -39,10 +42,11 @@ FigureName = Annotated[
 Limit = Annotated[
     int | float | str,
     BeforeValidator(_limit),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^({SHARE}|{DURATION})$"}]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^({PERCENT}|{DURATION})$"}]}
+    ),
 ]
 Statistic = Literal["mean", "p5", "p50", "p95", "reached"]
-Ending = Literal["promoted", "rolled_back", "stuck", "out_of_time"]
 
 
 class Requirement(Model):
@@ -51,7 +55,7 @@ class Requirement(Model):
     strategy: Name
     candidate: Name | None = Field(None, description="with this candidate; without the key, with every one")
     figure: FigureName | None = Field(None, description="a figure of the comparison")
-    verdict: Ending | None = Field(None, description="or how runs end, of which the share is limited")
+    verdict: Verdict | None = Field(None, description="or how runs end, of which the share is limited")
     statistic: Statistic | None = Field(
         None, description="of a figure: its mean (the default), a percentile, or the share that reached it"
     )
@@ -84,15 +88,21 @@ class Requirement(Model):
     @property
     def unit(self) -> str:
         """The unit of the limits: the figure's own, or share."""
-        whole = self.figure is None or self.statistic == "reached"
-        return "share" if whole else FIGURES[str(self.figure)].unit
+        return "share" if self._of_runs else FIGURES[str(self.figure)].unit
 
     def limits(self) -> tuple[float | None, float | None]:
         """The least and the most that is allowed, in `unit`; None where there is no such limit."""
         return self._converted(self.at_least), self._converted(self.at_most)
 
     def _converted(self, limit: int | float | str | None) -> float | None:
-        return None if limit is None else _READ.get(self.unit, _number)(limit)
+        if limit is None:
+            return None
+        return _READ.get("part" if self._of_runs else self.unit, _number)(limit)
+
+    @property
+    def _of_runs(self) -> bool:
+        """Whether it limits a share of the runs, and no number that runs have."""
+        return self.figure is None or self.statistic == "reached"
 
 
 def _number(limit: int | float | str) -> float:
@@ -110,7 +120,15 @@ def _written(parse: Callable[[str], float], wanted: str) -> Callable[[int | floa
     return read
 
 
+def _percent(text: str) -> float:
+    """A share that is no part of a whole: a difference may be negative, a budget overspent."""
+    if not re.fullmatch(PERCENT, text):
+        raise ValueError("expected a share such as 5%")
+    return float(text.removesuffix("%")) / 100
+
+
 _READ = {
-    "share": _written(parse_share, "a share such as 5%"),
+    "part": _written(parse_share, "a share such as 5%"),
+    "share": _written(_percent, "a share such as 5%"),
     "s": _written(parse_duration, "a duration such as 30s"),
 }

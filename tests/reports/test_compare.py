@@ -85,7 +85,7 @@ def test_the_document_is_of_the_frozen_format() -> None:
     document = made(world, lambda *_: {})
     assert set(document) == {
         "format", "scenario", "seeds", "horizon", "control", "rows", "differences", "expectations",
-        "requirements", "problems",
+        "requirements", "recommendation", "problems",
     }  # fmt: skip
     assert document["format"] == "rolloutlab.comparison/1"
     assert document["scenario"] == {"name": "shop", "digest": load.digest(world)}
@@ -98,7 +98,7 @@ def test_the_document_is_of_the_frozen_format() -> None:
     assert len(document["rows"]) == 6
     assert all(set(r) == {"strategy", "kind", "candidate", "verdicts", "figures"} for r in document["rows"])
     assert row(document, "blue-green")["kind"] == "blue_green"
-    assert set(row(document, "rolling")["verdicts"]) == {"promoted", "rolled_back", "stuck", "out_of_time"}
+    assert set(row(document, "rolling")["verdicts"]) == {verdict.value for verdict in Verdict}
     assert row(document, "rolling")["verdicts"]["rolled_back"]["share"] == 1.0
     assert set(row(document, "rolling")["figures"]["capacity_loss"]) == FIGURE
 
@@ -199,7 +199,7 @@ def test_what_does_not_apply_is_left_out_and_told() -> None:
     ]
     assert found["mean"] == 9.0
     assert found["n"] == 10 and found["reached"] == 0.5
-    assert found["why"] == {"not applicable": 10}
+    assert found["why"] == {"not applicable": 10, "too few": 10}, "ten values are too few for an interval"
 
 
 def test_too_few_seeds_have_a_mean_and_no_interval() -> None:

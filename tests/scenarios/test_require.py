@@ -28,6 +28,11 @@ def requirement(written):
         ("{strategy: rolling, figure: rollback_time, at_most: 150ms}", "s", (None, 0.15)),
         ("{strategy: rolling, figure: worst_capacity, at_least: 80%}", "share", (0.8, None)),
         (
+            "{strategy: rolling, figure: blast_users_share, at_least: -5%, at_most: 250%}",
+            "share",
+            (-0.05, 2.5),
+        ),
+        (
             "{strategy: rolling, figure: rollback_time, statistic: reached, at_least: 90%}",
             "share",
             (0.9, None),
