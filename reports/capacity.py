@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scenarios.plan import CANDIDATE as CANDIDATE_NAME
 from scenarios.plan import STABLE as STABLE_NAME
-from scenarios.plan import Route, Split
+from scenarios.plan import Route, Rules, Split
 from scenarios.record import PodEvent, Pods, Record
 from scenarios.tally import CANDIDATE, STABLE
 from scenarios.version import Version
@@ -149,7 +149,8 @@ class _Rotation:
         return short
 
     def _weights(self, route: Route) -> Floats:
-        """The share of each pool; under ratio routing 1 for those that take part."""
+        """The share of each pool; under ratio routing 1 for those that take part. Rules have no share."""
+        route = route.otherwise if isinstance(route, Rules) else route
         shares = dict(route.to) if isinstance(route, Split) else dict.fromkeys(route.pools, 1.0)
         return np.array([shares.get(pool, 0.0) for pool in self.pods.pools])
 
@@ -158,6 +159,7 @@ class _Rotation:
 
         The share of a pool without pods goes to the primary one, the first, as the router sends it there.
         """
+        route = route.otherwise if isinstance(route, Rules) else route
         if not isinstance(route, Split):
             return np.asarray(by_pool[weights > 0].sum(axis=0))
         primary = self.pods.pools.index(route.to[0][0])

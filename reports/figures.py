@@ -25,6 +25,7 @@ from reports.values import (
     Missing,
     Value,
 )
+from reports.weights import weight_error
 from scenarios.plan import STABLE as STABLE_NAME
 from scenarios.record import Record
 from scenarios.release import Verdict
@@ -67,6 +68,7 @@ def measure(record: Record, arms: Arms | None = None) -> Measured:
         | _users(trial)
         | _exposure(trial)
         | times(trial)
+        | weight_error(trial)
         | _latency(trial)
     )
     name, known = record.trial, None if arms is None else bool(arms.faults)
@@ -80,18 +82,28 @@ def measure(record: Record, arms: Arms | None = None) -> Measured:
 
 def _capacity(trial: Facts) -> Figures:
     seen, scenario = trial.capacity, trial.record.trial.scenario
-    work = scenario.version(STABLE_NAME, "").service_time.distribution().mean()
-    demand = scenario.traffic.rate.constant * work / scenario.service.slots
     extra = np.maximum(0.0, seen.existing - scenario.service.replicas)
     both = seen.stable & seen.candidate
     return {
         "capacity_loss": Value(seen.integral(seen.missing())),
         "capacity_loss_unweighted": Value(seen.integral(np.maximum(0.0, seen.pods_before - seen.pods))),
         "worst_capacity": Value(float(seen.effective.min()) / seen.before) if seen.before else NOT_APPLICABLE,
-        "unmet_demand": Value(seen.integral(np.maximum(0.0, demand - seen.effective))),
+        "unmet_demand": Value(_unmet(trial)),
         "extra_cost": Value(seen.integral(extra)),
         "version_skew": Value(seen.integral(both.astype(np.float64))),
     }
+
+
+def _unmet(trial: Facts) -> float:
+    """∫ max(0, demand − C) dt, the demand being the intended rate's, in stable's pods."""
+    seen, scenario = trial.capacity, trial.record.trial.scenario
+    work = scenario.version(STABLE_NAME, "").service_time.distribution().mean()
+    changes, rates = scenario.traffic.rate.curve().steps(0, trial.horizon)
+    edges = np.unique(np.concatenate((seen.edges, changes)))
+    middles = (edges[1:] + edges[:-1]) / 2
+    demand = rates[np.searchsorted(changes, middles) - 1] * work / scenario.service.slots
+    lacking = demand - seen.effective[np.searchsorted(seen.edges, middles) - 1]
+    return float(np.maximum(0.0, lacking) @ np.diff(edges))
 
 
 # --- requests and users --------------------------------------------------------------------------
@@ -107,8 +119,20 @@ def _requests(trial: Facts) -> Figures:
         "blast_requests_exact": exact,
         "blast_requests_share": _share(excess, requests),
         "blast_requests_share_exact": _share(exact, requests),
+        "error_budget": _budget(trial, excess),
+        "error_budget_exact": _budget(trial, exact),
         "peak_failure_share": _peak(trial),
     }
+
+
+def _budget(trial: Facts, excess: Figure) -> Figure:
+    """The part of a period's error budget, (1 − objective) · its requests, that the excess failures burn."""
+    slo = trial.record.trial.scenario.slo
+    if isinstance(excess, Missing):
+        return excess
+    if slo.requests is None or slo.success >= 1:
+        return NOT_APPLICABLE
+    return _share(excess, (1 - slo.success) * slo.requests)
 
 
 def _excess_requests(trial: Facts, failed: int, requests: int) -> Figure:
@@ -124,7 +148,7 @@ def _excess_requests(trial: Facts, failed: int, requests: int) -> Figure:
     )
 
 
-def _share(figure: Figure, of: int) -> Figure:
+def _share(figure: Figure, of: float) -> Figure:
     if isinstance(figure, Missing):
         return figure
     if of == 0:
@@ -220,11 +244,33 @@ def _latency(trial: Facts) -> Figures:
     """During the release: [0, settled], or to the horizon if it never settled, and for the arms."""
     until = trial.horizon if trial.settled is None else trial.settled
     by_version = [latencies(trial.record, 0, until, (version,)) for version in (STABLE, CANDIDATE)]
-    histograms = {"": by_version[0] + by_version[1], "_stable": by_version[0], "_candidate": by_version[1]}
-    figures: Figures = {}
-    for of, histogram in histograms.items():
-        for name, level in LEVELS.items():
-            found = quantile(histogram, level)
-            missing = NOT_APPLICABLE if of else TOO_FEW
-            figures[f"latency_{name}{of}"] = missing if found is None else Value(found)
-    return figures
+    return (
+        _levels("", by_version[0] + by_version[1], TOO_FEW)
+        | _levels("_stable", by_version[0], NOT_APPLICABLE)
+        | _levels("_candidate", by_version[1], NOT_APPLICABLE)
+        | _before(trial)
+        | _after(trial)
+    )
+
+
+def _levels(of: str, histogram: NDArray[np.int64], missing: Missing) -> Figures:
+    found = {name: quantile(histogram, level) for name, level in LEVELS.items()}
+    return {f"latency_{name}{of}": missing if at is None else Value(at) for name, at in found.items()}
+
+
+def _before(trial: Facts) -> Figures:
+    """In the settling window, as far as whole bins reach."""
+    grid = trial.record.truth.tally.grid
+    end = grid.start + -grid.start // grid.step * grid.step
+    if end == grid.start:
+        return dict.fromkeys((f"latency_{name}_before" for name in LEVELS), TOO_FEW)
+    return _levels("_before", latencies(trial.record, grid.start, end, (STABLE, CANDIDATE)), TOO_FEW)
+
+
+def _after(trial: Facts) -> Figures:
+    """From when the release settled to the horizon."""
+    grid = trial.record.truth.tally.grid
+    if trial.settled is None or trial.settled > trial.horizon - grid.step:
+        return dict.fromkeys((f"latency_{name}_after" for name in LEVELS), NOT_APPLICABLE)
+    ended = latencies(trial.record, math.ceil(trial.settled), trial.horizon, (STABLE, CANDIDATE))
+    return _levels("_after", ended, TOO_FEW)

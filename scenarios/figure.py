@@ -35,6 +35,8 @@ FIGURES: Mapping[str, Definition] = {
     "harmful_requests": Definition("count"),
     "harmful_users": Definition("count"),
     "peak_failure_share": Definition("share"),
+    "error_budget": Definition("share"),
+    "error_budget_exact": Definition("share"),
     "capacity_loss": Definition("pod-seconds"),
     "capacity_loss_unweighted": Definition("pod-seconds"),
     "worst_capacity": Definition("share", "more"),
@@ -48,9 +50,10 @@ FIGURES: Mapping[str, Definition] = {
     "version_skew": Definition("s"),
     "users_of_both": Definition("count"),
     "flips": Definition("count"),
+    "weight_error": Definition("share", ""),
     **{
         f"latency_{level}{of}": Definition("s")
-        for of in ("", "_stable", "_candidate")
+        for of in ("", "_stable", "_candidate", "_before", "_after")
         for level in ("p50", "p95", "p99")
     },
 }

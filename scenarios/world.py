@@ -75,6 +75,22 @@ class Slo(Model):
 
     success: Share = written("99.9%")
     latency: dict[Literal["p50", "p95", "p99"], Duration] = Field(default_factory=dict)
+    period: Duration | None = Field(None, description="what the error budget is for, such as 30d")
+    requests: int | None = Field(
+        None,
+        strict=True,
+        ge=1,
+        le=10**15,
+        description="expected in a period; with it the error budget is told",
+    )
+
+    @model_validator(mode="after")
+    def _error_budget(self) -> "Slo":
+        if (self.period is None) != (self.requests is None):
+            raise ValueError("expected both period and requests, such as 30d and 500000000, or neither")
+        if self.period is not None and self.period <= 0:
+            raise Misplaced((("period",), "expected a duration above 0, such as 30d"))
+        return self
 
 
 class Clock(Model):

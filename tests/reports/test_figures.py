@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from reports.arms import Fault
 from reports.capacity import capacity
 from reports.figures import FIGURES, HEADLINES, Arms, Figure, Missing, Value, is_bad, measure
 from reports.series import series
-from scenarios.plan import ByReplicas, Route, Split
+from reports.weights import Accuracy, Weighing, weighing
+from scenarios.plan import ByReplicas, Match, Route, Rules, Split, Sticky
 from scenarios.record import PodEvent, Pods, Record, RouteChange, Trial, Truth
 from scenarios.release import Event, Kind, Outcome, Verdict
 from scenarios.scenario import Scenario
@@ -255,6 +257,15 @@ def test_demand_above_capacity_is_unmet() -> None:
     assert value("unmet_demand", record(lives)) == pytest.approx(0.25 * 100 + 1.25 * 100)
 
 
+def test_demand_that_grows_is_unmet_from_when_it_exceeds_capacity() -> None:
+    """From 0 to 400 requests/s in 100 s, then on: 5 pods' worth against 4, unmet from 80 s: 20/2 + 200."""
+    ramp = {"ramp": {"from": "0/s", "to": "400/s", "lasting": "100s"}}
+    scenario = world(traffic={"rate": ramp, "users": {"count": 50}})
+    lives = [old()] * 4
+    unmet = value("unmet_demand", record(lives, scenario=scenario))
+    assert unmet == pytest.approx(20 / 2 + 200, rel=1e-3)
+
+
 def test_a_service_without_capacity_has_no_worst_share() -> None:
     nobody = [new((-SETTLE, CREATED))] * 10
     assert figure("worst_capacity", record(nobody)) == Missing("not applicable")
@@ -320,6 +331,29 @@ def test_neither_blast_is_clipped_at_zero() -> None:
     of = record(requests=before + every(0.5, 0, HORIZON), outcome=promoted(1, 1))
     assert value("blast_requests", of, arms) == pytest.approx(-2 / 120 * 600)
     assert value("blast_requests_exact", of, arms) == -1
+
+
+def test_the_error_budget_of_a_month_burnt_in_one_release() -> None:
+    """99.5 % of 10,000 requests a month may fail 50 times: 20 more failures than usual burn 40 % of it."""
+    slo = {"success": "99.5%", "period": "30d", "requests": 10_000}
+    scenario = world(slo=slo)
+    requests = [*every(0.5, -SETTLE, -1), *every(0.5, 0, 10, STABLE, bad), *every(0.5, 10, HORIZON)]
+    of = record(requests=requests, outcome=NEVER_DECIDED, scenario=scenario)
+    arms = Arms(arm(None, [*ALL_STABLE, bad(5.25, STABLE)], scenario), ARMS.candidate)
+    assert value("error_budget", of, arms) == pytest.approx(20 / 50)
+    assert value("error_budget_exact", of, arms) == pytest.approx(19 / 50)
+    assert figure("error_budget_exact", of) == Missing("not observable")
+    estimate, count = figure("error_budget", of), figure("blast_requests", of)
+    assert isinstance(estimate, Value) and isinstance(count, Value)
+    assert estimate.low is not None and count.low is not None
+    assert estimate.low == pytest.approx(count.low / 50)
+
+
+def test_there_is_no_error_budget_where_none_is_stated_or_none_is_left() -> None:
+    for slo in ({}, {"success": "100%", "period": "30d", "requests": 10_000}):
+        of = record(requests=ALL_STABLE, outcome=NEVER_DECIDED, scenario=world(slo=slo))
+        assert figure("error_budget", of, GOOD_ARMS) == Missing("not applicable")
+        assert figure("error_budget_exact", of, GOOD_ARMS) == Missing("not applicable")
 
 
 def test_failures_before_the_trigger_and_after_the_horizon_are_not_counted() -> None:
@@ -422,6 +456,24 @@ def test_latency_is_of_the_release_only_and_by_version() -> None:
     assert value("latency_p99", of) == pytest.approx(0.4, rel=0.01)
     alone = record(requests=fast, outcome=NEVER_DECIDED)
     assert figure("latency_p50_candidate", alone) == Missing("not applicable")
+
+
+def test_latency_before_and_after_the_release() -> None:
+    """50 ms before 0, 100 ms during, 400 ms after it has settled at 100 s."""
+    requests = [
+        *every(0.5, -SETTLE, -1),
+        *(ok(float(t), took=0.1) for t in range(99)),
+        *(ok(float(t), took=0.4) for t in range(110, HORIZON - 1)),
+    ]
+    of = record(requests=requests, outcome=promoted(50, 100))
+    assert value("latency_p50_before", of) == pytest.approx(0.05, rel=0.01)
+    assert value("latency_p99", of) == pytest.approx(0.1, rel=0.01)
+    assert value("latency_p50_after", of) == pytest.approx(0.4, rel=0.01)
+    nobody = record(requests=requests[:200], outcome=promoted(50, 100))
+    assert figure("latency_p50_after", nobody) == Missing("too few"), "nobody asks after it"
+    stuck = record(requests=requests, outcome=NEVER_DECIDED)
+    assert figure("latency_p50_after", stuck) == Missing("not applicable")
+    assert figure("latency_p50_before", record(outcome=promoted(50, 100))) == Missing("too few")
 
 
 # --- bad -----------------------------------------------------------------------------------------
@@ -557,6 +609,112 @@ def test_what_has_not_recovered_by_the_horizon_is_censored() -> None:
 def test_release_duration_is_censored() -> None:
     assert value("release_duration", release()) == 120
     assert figure("release_duration", release(settled=None)) == Missing("not reached", HORIZON)
+
+
+# --- weights -------------------------------------------------------------------------------------
+
+TENTH = Split((("main", 0.9), ("canary", 0.1)))
+BESIDE = [*TEN, new((0, CREATED), (10, IN), pool="canary")]
+
+
+def split_requests(candidate: int, start: float = 100, end: float = 200) -> list[Request]:
+    """Ten requests a second in [start, end): the first so many of them reach the candidate."""
+    times = np.arange(start, end - 1e-9, 0.1) + 0.05
+    return [ok(float(t), CANDIDATE if i < candidate else STABLE, i % 50) for i, t in enumerate(times)]
+
+
+def split_release(
+    requests: Sequence[Request], route: Route = TENTH, lives: Sequence[Life] = BESIDE
+) -> Record:
+    routes = [(-SETTLE, MAIN), (100, route), (200, MAIN)]
+    return record(lives, routes, requests, outcome=promoted(200, 210))
+
+
+def test_the_weight_error_is_observed_less_intended_while_the_weight_was_in_force() -> None:
+    """150 of 1,000 requests at a weight of 10 %; what comes before and after is not asked."""
+    outside = [ok(50.05, CANDIDATE), ok(250.05, CANDIDATE), *every(0.5, 210, 240)]
+    found = figure("weight_error", split_release([*split_requests(150), *outside]))
+    exact = stats.binomtest(150, 1000).proportion_ci(0.95, method="exact")
+    assert isinstance(found, Value)
+    assert found.value == pytest.approx(0.05)
+    assert (found.low, found.high) == pytest.approx((exact.low - 0.1, exact.high - 0.1))
+
+
+def test_a_weight_counts_only_when_every_proxy_has_it() -> None:
+    of = split_release(split_requests(150))
+    late = replace(of.truth.routes[1], in_force=150.0)
+    routes = (of.truth.routes[0], late, of.truth.routes[2])
+    found = weighing(replace(of, truth=replace(of.truth, routes=routes)))
+    assert found is not None and (found.candidate, found.requests) == (0, 500), "the first 150 came before"
+    never = replace(late, in_force=None)
+    routes = (of.truth.routes[0], never, of.truth.routes[2])
+    assert figure("weight_error", replace(of, truth=replace(of.truth, routes=routes))) == Missing(
+        "not applicable"
+    )
+
+
+def test_two_weights_are_weighed_by_their_requests() -> None:
+    """1,000 requests at 10 % and 500 at 50 % are meant to bring 350 to the candidate."""
+    routes = [(-SETTLE, MAIN), (100, TENTH), (200, Split((("main", 0.5), ("canary", 0.5)))), (250, MAIN)]
+    requests = [*split_requests(100), *split_requests(250, 200, 250)]
+    found = weighing(record(BESIDE, routes, requests, outcome=promoted(250, 260)))
+    assert found is not None
+    assert (found.candidate, found.requests) == (350, 1500)
+    assert found.intended == pytest.approx(350 / 1500) and found.error == pytest.approx(0)
+
+
+def test_a_pool_that_holds_both_versions_has_no_intended_share() -> None:
+    """Main's own update runs from 150 to 170: from then on both pools are the candidate's."""
+    update = [new((150.02, CREATED), (155, IN))] * 10 + [old((160, OUT), (170, GONE))] * 10
+    lives = [*update, new((0, CREATED), (10, IN), pool="canary")]
+    found = weighing(split_release(split_requests(50), lives=lives))
+    assert found is not None and (found.candidate, found.requests) == (50, 500)
+
+
+def test_without_a_weight_there_is_no_error() -> None:
+    assert figure("weight_error", release()) == Missing("not applicable")
+    matched = Rules(TENTH, rules=((Match("header", "canary", "always"), "canary"),))
+    assert figure("weight_error", split_release(split_requests(50), matched)) == Missing("not applicable")
+    assert figure("weight_error", split_release([])) == Missing("too few")
+
+
+def test_users_who_stay_count_as_clusters() -> None:
+    """Fifty users with 20 requests each, all in force, tell as much as 50 requests: a design effect of 20."""
+    sticky = weighing(split_release(split_requests(100), Rules(TENTH, sticky=Sticky.HASH)))
+    alone = weighing(split_release(split_requests(100), Rules(TENTH)))
+    assert sticky is not None and alone is not None
+    assert (sticky.design_effect, alone.design_effect) == (pytest.approx(20), 1)
+    exact = stats.binomtest(5, 50).proportion_ci(0.95, method="exact")
+    assert sticky.interval() == pytest.approx((exact.low - 0.1, exact.high - 0.1))
+    given = weighing(split_release(split_requests(100)), design_effect=20)
+    assert given is not None and given.interval() == pytest.approx(sticky.interval())
+
+
+@pytest.mark.parametrize(
+    ("candidate", "requests", "design_effect", "accuracy"),
+    [
+        (10_000, 100_000, 1, Accuracy.ACCURATE),
+        (10_500, 100_000, 1, Accuracy.ACCURATE),
+        (13_000, 100_000, 1, Accuracy.INACCURATE),
+        (0, 1_000, 1, Accuracy.INACCURATE),
+        (100, 1_000, 1, Accuracy.TOO_FEW),
+        (0, 10, 1, Accuracy.TOO_FEW),
+        (10_000, 100_000, 100, Accuracy.TOO_FEW),
+    ],
+)
+def test_a_split_is_accurate_inaccurate_or_not_yet_known(
+    candidate: int, requests: int, design_effect: float, accuracy: Accuracy
+) -> None:
+    """Of 10 %, a tenth either way is accurate: 9 to 11 %. Ten requests may well miss the candidate."""
+    assert Weighing(candidate, requests, 0.1, design_effect).accuracy is accuracy
+
+
+def test_the_number_needed_decides_it() -> None:
+    few = Weighing(100, 1_000, 0.1)
+    assert few.needed == math.ceil(1.96**2 * 0.09 / 0.01**2) == 3458
+    more = few.needed * 11 // 10  # the exact interval is a little wider than the normal one
+    assert Weighing(round(more / 10), more, 0.1).accuracy is Accuracy.ACCURATE
+    assert Weighing(10_000, 100_000, 0.1).needed == 100_000
 
 
 # --- all of them ---------------------------------------------------------------------------------

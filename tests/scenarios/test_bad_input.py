@@ -81,7 +81,7 @@ def test_the_good_text_is_good():
         (
             "slo: {success: 99.9%}",
             "slo: {wibble: 1}",
-            "f.yaml:27: slo.wibble: unknown key 'wibble'; known are success, latency",
+            "f.yaml:27: slo.wibble: unknown key 'wibble'; known are success, latency, period, requests",
         ),
         ("name: shop\n", "", "f.yaml:1: name: is required"),
         (
@@ -183,6 +183,16 @@ def test_the_good_text_is_good():
             "limit: 1%",
             "limit: 400ms",
             "f.yaml:23: guards.errors.limit: expected a share such as 1% for 'failure_share'; got '400ms'",
+        ),
+        (
+            "slo: {success: 99.9%}",
+            "slo: {requests: 1000000}",
+            "f.yaml:27: slo: expected both period and requests, such as 30d and 500000000, or neither",
+        ),
+        (
+            "slo: {success: 99.9%}",
+            "slo: {period: 0s, requests: 1000000}",
+            "f.yaml:27: slo.period: expected a duration above 0, such as 30d; got '0s'",
         ),
         ("limit: 1%", "margin: 1%", "f.yaml:23: guards.errors: expected either limit: … or versus: stable"),
         (
@@ -348,8 +358,6 @@ LATER = [
     ("strategies.canary.canary", "on_inconclusive: {extend: 10m}", "on_inconclusive"),
     ("strategies.rolling.rolling", "proceed: {approved_by: on_call}", "proceed"),
     ("strategies.halves.in_place_halves", "extra_pods: 50%", "extra_pods"),
-    ("slo", "period: 30d", "period"),
-    ("slo", "requests: 900000000", "requests"),
     ("clock", 'trigger: "14:00"', "trigger"),
     ("versions.stable", "errors: [{share: 1%, of: connections}]", "'connections'"),
     ("versions.stable", "errors: [{share: 1%, of: users, when: {header.Region: a}}]", "when"),
