@@ -3,16 +3,23 @@
 from dataclasses import dataclass
 
 from scenarios.deployments import Deployment
+from scenarios.ingresses import Exposed
+from scenarios.scaling import HorizontalPodAutoscaler, PodDisruptionBudget
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
     """One application: its stable Deployment, its candidate if there is a second one, and why these two.
 
-    `left_alone` names objects and keys that a scenario does not use.
+    Beside them what lets users in, scales it and guards it against evictions, each where there is one.
+    `left_alone` names objects and keys that a scenario does not use; `notes` say what else to know.
     """
 
     stable: Deployment
     candidate: Deployment | None
     why: str
     left_alone: tuple[str, ...]
+    exposed: Exposed | None = None
+    autoscaler: HorizontalPodAutoscaler | None = None
+    budget: PodDisruptionBudget | None = None
+    notes: tuple[str, ...] = ()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from scenarios.document import Items, Mapping, Node, Scalar, Segment
 from scenarios.errors import Problem, dotted, shown
 
+MAX_ITEMS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -75,6 +77,17 @@ class Look:
             return None
         return Fact(value, where(node))
 
+    def said(self, *path: Segment) -> str:
+        """A text as it stands, whatever is in it; "" where there is none."""
+        node = self.at(*path)
+        return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else ""
+
+    def each(self, *path: Segment) -> Iterable[tuple[Segment, ...]]:
+        """The paths of a list's items, of the first `MAX_ITEMS`."""
+        node = self.at(*path)
+        count = len(node.items) if isinstance(node, Items) else 0
+        return ((*path, n) for n in range(min(count, MAX_ITEMS)))
+
     def labels(self, *path: Segment) -> dict[str, str]:
         """Labels or a selector; values that are not text are passed over."""
         found = {}
@@ -83,6 +96,11 @@ class Look:
             if isinstance(node, Scalar) and isinstance(node.value, str):
                 found[key] = node.value
         return found
+
+
+def one_namespace(a: str, b: str) -> bool:
+    """May two objects be in one namespace? Charts often leave it to whoever installs them."""
+    return not a or not b or a == b
 
 
 def where(node: Node) -> str:

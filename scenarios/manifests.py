@@ -1,14 +1,17 @@
 """Kubernetes manifests in, a commented scenario out. Only reads text: nothing is fetched or executed."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from scenarios.deployments import Deployment, read_deployment
+from scenarios.deployments import read_deployment
 from scenarios.document import Items, Mapping, Node, Scalar, compose
-from scenarios.errors import Problem, ScenarioError, harmless
+from scenarios.errors import Problem, ScenarioError, harmless, shown
 from scenarios.imported import Imported
+from scenarios.ingresses import read_ingress
 from scenarios.look import Look, template, where
-from scenarios.pairing import ServiceSelector, choose
+from scenarios.pairing import Objects, ServiceSelector, choose
+from scenarios.scaling import read_autoscaler, read_budget
 from scenarios.starter import starter, to_yaml
 
 __all__ = ["Imported", "read", "starter", "to_yaml"]
@@ -29,11 +32,12 @@ def read(texts: Sequence[tuple[str, str]], deployment: str | None = None) -> Imp
                 found.take(item)
     if found.problems:
         raise ScenarioError(found.problems)
-    if not found.deployments:
-        there = ", ".join(found.others[:10]) or "nothing"
+    objects = found.objects
+    if not objects.deployments:
+        there = ", ".join(found.names[:10]) or "nothing"
         origins = ", ".join(harmless(origin) for origin, _ in texts)
         raise ScenarioError([Problem("", None, f"no Deployment in here; there is {there}", origin=origins)])
-    imported = choose(found.deployments, found.services, found.others, deployment)
+    imported = choose(objects, deployment)
     if not imported.stable.replicas.value:
         message = "0 replicas: nothing runs that could be replaced"
         origin = imported.stable.replicas.where or imported.stable.where
@@ -42,7 +46,14 @@ def read(texts: Sequence[tuple[str, str]], deployment: str | None = None) -> Imp
 
 
 def _documents(text: str, origin: str) -> list[Node]:
-    """The documents of a text; a text that is still a template is refused as such."""
+    """The documents of a text; a template, or a text without its indentation, is refused as such."""
+    if (flat := _flat_line(text)) is not None:
+        message = (
+            "the indentation is lost: this stands beside metadata and not below it, as happens when YAML is "
+            "copied from a web page; indent it again, or take the file from where it was applied"
+        )
+        value = shown(text.splitlines()[flat].strip())
+        raise ScenarioError([Problem("", flat + 1, message, value, origin)])
     try:
         documents, problems = compose(text, origin, scenario=False)
     except ScenarioError:
@@ -53,6 +64,20 @@ def _documents(text: str, origin: str) -> list[Node]:
     if problems:
         raise ScenarioError(problems)
     return documents
+
+
+_FLAT = re.compile(
+    r"^metadata:[ \t]*(?:\#.*)?\r?\n"  # nothing behind it
+    r"(?:[ \t]*(?:\#.*)?\r?\n)*"  # blank lines and comments
+    r"(?:name|namespace|labels|annotations|generateName):",  # and then, without a space before it
+    re.MULTILINE,
+)
+
+
+def _flat_line(text: str) -> int | None:
+    """The line, from 0, of the first key of metadata that is not below it; None where all is well."""
+    match = _FLAT.search(text)
+    return None if match is None else text.count("\n", 0, match.end())
 
 
 def _template_line(text: str) -> int | None:
@@ -77,11 +102,10 @@ def _objects(node: Node) -> Iterator[Node]:
 
 @dataclass
 class _Found:
-    """What the manifests hold, by kind."""
+    """What the manifests hold: objects, the names of all that are no Deployment, and problems."""
 
-    deployments: list[Deployment] = field(default_factory=list)
-    services: list[ServiceSelector] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
+    objects: Objects = field(default_factory=Objects)
+    names: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def take(self, node: Node) -> None:
@@ -93,15 +117,9 @@ class _Found:
         elif kind is not None and kind.value == "Deployment":
             self._deployment(look)
         elif kind is not None:
-            name = look.text(("metadata", "name"))
-            label = f"{kind.value}/{name.value}" if name else str(kind.value)
-            look.problems.clear()
-            if kind.value == "Service":
-                self._service(look, label)
-            else:
-                self.others.append(label)
+            self._other(Look(node), str(kind.value))
         self.problems += sorted(look.problems, key=lambda problem: problem.line or 0)
-        if len(self.deployments) + len(self.services) + len(self.others) > MAX_OBJECTS:
+        if len(self.objects) > MAX_OBJECTS:
             raise ScenarioError(
                 [Problem("", node.mark.line, f"more than {MAX_OBJECTS} objects", origin=node.mark.origin)]
             )
@@ -111,12 +129,24 @@ class _Found:
         if version is None or not str(version.value).startswith(("apps/", "extensions/")):
             look.problem(("apiVersion",), look.at("apiVersion") or look.root, "expected apps/v1")
             return
-        self.deployments.append(read_deployment(look))
+        self.objects.deployments.append(read_deployment(look))
 
-    def _service(self, look: Look, label: str) -> None:
-        namespace = look.labels("metadata").get("namespace", "")
-        selector = look.labels("spec", "selector")
-        self.services.append(ServiceSelector(label, namespace, selector, where(look.root)))
+    def _other(self, look: Look, kind: str) -> None:
+        """What may stand around a Deployment; its problems matter only if it does."""
+        name = look.said("metadata", "name")
+        label = f"{kind}/{name}" if name else kind
+        self.names.append(label)
+        if kind == "Service":
+            namespace, selector = look.said("metadata", "namespace"), look.labels("spec", "selector")
+            self.objects.services.append(ServiceSelector(name, namespace, selector, where(look.root)))
+        elif kind == "Ingress":
+            self.objects.ingresses.append(read_ingress(look))
+        elif kind == "HorizontalPodAutoscaler" and (autoscaler := read_autoscaler(look)):
+            self.objects.autoscalers.append(autoscaler)
+        elif kind == "PodDisruptionBudget" and (budget := read_budget(look)):
+            self.objects.budgets.append(budget)
+        else:
+            self.objects.others.append(label)
 
 
 def _not_an_object(node: Node) -> Problem:

@@ -1,18 +1,23 @@
 """Which Deployments of a manifest belong together, and which of them is stable. Decides, and says why."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 
 from scenarios.deployments import Deployment
 from scenarios.errors import Problem, ScenarioError, harmless
 from scenarios.imported import Imported
+from scenarios.ingresses import Exposed, Ingress, belongs, exposed
+from scenarios.look import one_namespace
+from scenarios.scaling import HorizontalPodAutoscaler, PodDisruptionBudget
 
 STABLE_WORDS = frozenset(
     {"stable", "primary", "main", "blue", "production", "prod", "live", "baseline", "old"}
 )
 CANDIDATE_WORDS = frozenset({"canary", "candidate", "green", "preview", "next", "new", "beta"})
 ROLE_LABELS = ("track", "role", "version", "app.kubernetes.io/version", "color", "colour", "slot", "release")
+VERSION_LABELS = ("version", "app.kubernetes.io/version")
 APP_LABELS = ("app.kubernetes.io/name", "app", "k8s-app")
 
 
@@ -25,40 +30,149 @@ class ServiceSelector:
     selector: dict[str, str]
     where: str
 
+    def __str__(self) -> str:
+        return f"Service/{self.name}"
+
     def selects(self, deployment: Deployment) -> bool:
         """Do that Deployment's pods get this Service's requests?"""
-        # charts often leave the namespace to whoever installs them
-        same = self.namespace in ("", deployment.namespace) or not deployment.namespace
+        same = one_namespace(self.namespace, deployment.namespace)
         return bool(self.selector) and same and self.selector.items() <= deployment.labels.items()
 
 
-def choose(
-    deployments: Sequence[Deployment],
-    services: Sequence[ServiceSelector],
-    others: Sequence[str],
-    name: str | None = None,
-) -> Imported:
-    """The application to import out of these Deployments. Raises ScenarioError if none has that name."""
+@dataclass
+class Objects:
+    """What manifests hold, by kind; `others` are names of what nobody reads."""
+
+    deployments: list[Deployment] = field(default_factory=list)
+    services: list[ServiceSelector] = field(default_factory=list)
+    ingresses: list[Ingress] = field(default_factory=list)
+    autoscalers: list[HorizontalPodAutoscaler] = field(default_factory=list)
+    budgets: list[PodDisruptionBudget] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        kinds = (self.deployments, self.services, self.ingresses, self.autoscalers, self.budgets, self.others)
+        return sum(len(kind) for kind in kinds)
+
+    def behind(self, ingress: Ingress) -> Iterator[Deployment]:
+        """The Deployments whose pods get an Ingress's requests."""
+        names = ingress.services()
+        for service in self.services:
+            if service.name in names and one_namespace(service.namespace, ingress.namespace):
+                yield from (d for d in self.deployments if service.selects(d))
+
+
+Pair = tuple[Deployment, Deployment]
+
+
+def choose(objects: Objects, name: str | None = None) -> Imported:
+    """The application to import out of these objects.
+
+    Raises ScenarioError if no Deployment has that name, or where something is wrong with what belongs to it.
+    """
+    deployments = objects.deployments
     wanted = [d for d in deployments if name is None or d.name == name]
     if not wanted:
         there = ", ".join(d.name for d in deployments)
         raise ScenarioError([Problem("", None, f"no Deployment is called {name!r}; there is {there}")])
     first = max(wanted, key=lambda d: int(d.replicas.value))
-    partners = [d for d in deployments if d is not first and _one_application(first, d, services)]
-    stable, candidate, why = _roles(first, partners, services)
-    used = [d for d in (stable, candidate) if d is not None]
-    serving = [s for s in services if any(s.selects(d) for d in used)]
-    rest = [str(d) for d in deployments if d not in used]
-    rest += [s.name for s in services if s not in serving]
-    keys = [f"{d}: {', '.join(d.left_alone)}" for d in used if d.left_alone]
-    if len(wanted) > len(used):
+    canaries = tuple(_canaries(objects))
+    partners = [d for d in deployments if d is not first and _one_application(first, d, objects, canaries)]
+    stable, candidate, why = _roles(first, partners, objects.services, canaries)
+    if len(wanted) > (1 if candidate is None else 2):
         why = f"Of {len(deployments)} Deployments, {first} has the most replicas. {why}"
-    return Imported(stable, candidate, why, tuple(harmless(text) for text in (*rest, *others, *keys)))
+    return _with_surroundings(objects, stable, candidate, why)
 
 
-def _one_application(a: Deployment, b: Deployment, services: Sequence[ServiceSelector]) -> bool:
-    """Does one Service select both, or do labels call them the same while something else differs?"""
-    if any(service.selects(a) and service.selects(b) for service in services):
+def _with_surroundings(
+    objects: Objects, stable: Deployment, candidate: Deployment | None, why: str
+) -> Imported:
+    """What belongs to the chosen Deployments, and the names of all the rest."""
+    used = [d for d in (stable, candidate) if d is not None]
+    way_in = _way_in(objects, stable, candidate)
+    scalers = [a for a in objects.autoscalers if _scales(a, stable)]
+    budgets = [b for b in objects.budgets if _guards(b, stable)]
+    leading = [i for i in objects.ingresses if any(d in used for d in objects.behind(i))]
+    wrong = [thing.problems for kind in (leading, scalers, budgets) for thing in kind]
+    if any(wrong):
+        raise ScenarioError(chain.from_iterable(wrong))
+    taken: list[object] = [*used, *scalers[:1], *budgets[:1]]
+    taken += [s for s in objects.services if any(s.selects(d) for d in used)]
+    taken += [i for i in (way_in.ordinary, way_in.canary) if i is not None] if way_in else []
+    rest = [f"{i}: {i.unread}" if i.unread else str(i) for i in objects.ingresses if i not in taken]
+    kinds: Sequence[Sequence[object]] = (objects.autoscalers, objects.budgets)
+    rest += [str(thing) for kind in kinds for thing in kind if thing not in taken]
+    rest = [str(d) for d in objects.deployments if d not in taken] + rest
+    rest += [str(s) for s in objects.services if s not in taken]
+    keys = [f"{d}: {', '.join(d.left_alone)}" for d in used if d.left_alone]
+    return Imported(
+        stable,
+        candidate,
+        why,
+        tuple(harmless(text) for text in (*rest, *objects.others, *keys)),
+        way_in,
+        scalers[0] if scalers else None,
+        budgets[0] if budgets else None,
+        tuple(harmless(note) for note in _notes(objects, way_in)),
+    )
+
+
+def _canaries(objects: Objects) -> Iterator[Pair]:
+    """Pairs of Deployments of which one is behind an ordinary ingress and the other behind its canary."""
+    for canary in objects.ingresses:
+        for ordinary in objects.ingresses if canary.policy else ():
+            if (
+                ordinary.policy is None
+                and not (canary.unread or ordinary.unread)
+                and belongs(canary, ordinary)
+            ):
+                old, new = next(objects.behind(ordinary), None), next(objects.behind(canary), None)
+                if old is not None and new is not None and old is not new:
+                    yield old, new
+
+
+def _way_in(objects: Objects, stable: Deployment, candidate: Deployment | None) -> Exposed | None:
+    """The Ingress that leads to stable, with the canary that leads to the candidate, if one is known."""
+    ordinary, canaries = [], []
+    for ingress in objects.ingresses:
+        ends = list(objects.behind(ingress))
+        if ingress.policy is not None and (candidate is None or candidate in ends) and not ingress.unread:
+            canaries.append(ingress)
+        elif ingress.policy is None and stable in ends and not ingress.unread:
+            ordinary.append(ingress)
+    return exposed(ordinary, canaries)
+
+
+def _notes(objects: Objects, way_in: Exposed | None) -> Iterator[str]:
+    """What the ingresses say that does nothing."""
+    used = (way_in.ordinary, way_in.canary) if way_in else ()
+    for ingress in objects.ingresses:
+        if ingress in used:
+            yield from (f"{ingress}: {warning}" for warning in ingress.warnings)
+        elif ingress.policy is not None and not any(belongs(ingress, o) for o in _ordinary(objects)):
+            yield f"{ingress}: no ordinary Ingress has its host, path and path type; ingress-nginx drops it"
+
+
+def _ordinary(objects: Objects) -> list[Ingress]:
+    return [ingress for ingress in objects.ingresses if ingress.policy is None]
+
+
+def _scales(autoscaler: HorizontalPodAutoscaler, deployment: Deployment) -> bool:
+    return autoscaler.target == deployment.name and one_namespace(autoscaler.namespace, deployment.namespace)
+
+
+def _guards(budget: PodDisruptionBudget, deployment: Deployment) -> bool:
+    same = one_namespace(budget.namespace, deployment.namespace)
+    return same and budget.selector.items() <= deployment.labels.items()
+
+
+def _one_application(a: Deployment, b: Deployment, objects: Objects, canaries: Sequence[Pair]) -> bool:
+    """Does one Service select both, a canary ingress pair them, or labels call them the same while
+    something else differs?
+    """
+    if any(service.selects(a) and service.selects(b) for service in objects.services):
+        return True
+    if any(pair in canaries for pair in ((a, b), (b, a))):
         return True
     app = next((key for key in APP_LABELS if key in a.labels), None)
     if app is None or a.labels[app] != b.labels.get(app) or a.namespace != b.namespace:
@@ -71,11 +185,17 @@ def _one_application(a: Deployment, b: Deployment, services: Sequence[ServiceSel
 
 
 def _roles(
-    first: Deployment, partners: Sequence[Deployment], services: Sequence[ServiceSelector]
+    first: Deployment,
+    partners: Sequence[Deployment],
+    services: Sequence[ServiceSelector],
+    canaries: Sequence[Pair],
 ) -> tuple[Deployment, Deployment | None, str]:
     """Stable, candidate, and why."""
     if not partners:
         return first, None, f"The candidate is like {first} until you say otherwise."
+    for old, new in canaries:
+        if first in (old, new):
+            return old, new, f"{old} is stable: the canary Ingress leads to {new}."
     other = next((d for d in partners if _word(d)), max(partners, key=lambda d: int(d.replicas.value)))
     pair = (first, other)
     chosen = [d for d in pair if any(s.selects(d) and not s.selects(_second(pair, d)) for s in services)]
@@ -86,18 +206,29 @@ def _roles(
     ]
     if len(called) == 1:
         return _said(pair, called[0], "is stable by its name or labels.")
+    older = _older(pair)
+    if older is not None:
+        return _said(pair, older, "is stable: its version is the lower one.")
     if first.replicas.value != other.replicas.value:
         return _said(pair, first, "is stable because it has more replicas.")
     return _said(pair, first, "is taken as stable because it comes first; swap them if that is wrong.")
 
 
-def _second(pair: tuple[Deployment, Deployment], first: Deployment) -> Deployment:
+def _older(pair: Pair) -> Deployment | None:
+    """The one whose version label is a lower number (v1, 1.4.0); None where labels do not say."""
+    for key in VERSION_LABELS:
+        found = [re.fullmatch(r"v?(\d{1,9}(?:\.\d{1,9}){0,3})", d.labels.get(key, "")) for d in pair]
+        numbers = [tuple(int(part) for part in match[1].split(".")) for match in found if match]
+        if len(numbers) == 2 and numbers[0] != numbers[1]:
+            return pair[0] if numbers[0] < numbers[1] else pair[1]
+    return None
+
+
+def _second(pair: Pair, first: Deployment) -> Deployment:
     return pair[1] if pair[0] is first else pair[0]
 
 
-def _said(
-    pair: tuple[Deployment, Deployment], stable: Deployment, why: str
-) -> tuple[Deployment, Deployment, str]:
+def _said(pair: Pair, stable: Deployment, why: str) -> tuple[Deployment, Deployment, str]:
     return stable, _second(pair, stable), f"{stable} {why}"
 
 

@@ -1,27 +1,22 @@
 """A commented scenario for a person to go on with, made from manifests or from nothing. Text out only."""
 
-import json
-import math
-import re
 from collections.abc import Iterator
 
 from scenarios.deployments import Deployment
 from scenarios.errors import harmless
 from scenarios.imported import Imported
+from scenarios.known import KUBERNETES, SLOTS, Known, quoted
 from scenarios.look import Fact
-from scenarios.scalars import resolve
+from scenarios.starter_releases import clock, routers, strategies
 from scenarios.world import FORMAT
 
 DEFAULT = "default: manifests do not say; "
 GUESS = "a guess; "
-KUBERNETES = "Kubernetes' own default"
-PER_POD = 20
-MOST_PER_SECOND = 2000
 
 
 def to_yaml(imported: Imported) -> str:
     """A scenario that loads and runs at once: every value says where it comes from, or that it is a guess."""
-    return "\n".join([*_head(imported), *_sections(_Known(imported, DEFAULT))]) + "\n"
+    return "\n".join([*_head(imported), *_sections(Known(imported, DEFAULT))]) + "\n"
 
 
 def starter() -> str:
@@ -34,42 +29,7 @@ def starter() -> str:
         "summary: My service, and what a release of it may cost.",
         "",
     ]
-    return "\n".join([*head, *_sections(_Known(None, GUESS))]) + "\n"
-
-
-class _Known:
-    """What is known of the application, with the comment that belongs to each value."""
-
-    def __init__(self, imported: Imported | None, default: str) -> None:
-        self.stable: Deployment | None = imported.stable if imported else None
-        self.candidate: Deployment | None = imported.candidate if imported else None
-        self.default = default
-        self.replicas = int(self.stable.replicas.value) if self.stable else 4
-        self.surge: int | str = self.stable.max_surge.value if self.stable else "25%"
-        self.unavailable: int | str = self.stable.max_unavailable.value if self.stable else "25%"
-        self.recreate = bool(self.stable and self.stable.recreate)
-        self.rate = min(PER_POD * self.replicas, MOST_PER_SECOND)
-
-    def line(
-        self, indent: int, key: str, fact: Fact | None, unknown: str | int, hint: str, unit: str = ""
-    ) -> str:
-        """`key: value  # from …` for a stated fact, `# default: …` otherwise."""
-        value = unknown if fact is None else f"{fact.value}{unit}" if unit else fact.value
-        said = fact is not None and fact.where is not None
-        comment = f"from {fact.where}: {self.stable}" if fact and said else f"{self.default}{hint}"
-        return f"{' ' * indent}{key}: {quoted(value)}  # {harmless(comment)}"
-
-    def guess(self, indent: int, key: str, value: str, hint: str) -> str:
-        """`key: value  # default: …`."""
-        return f"{' ' * indent}{key}: {value}  # {self.default}{hint}"
-
-
-def quoted(value: int | str) -> str:
-    """A value as YAML, in quotes where it needs them."""
-    if isinstance(value, int):
-        return str(value)
-    plain = re.fullmatch(r"[A-Za-z0-9][\w./:@+%-]*", value, re.ASCII) and not value.endswith(":")
-    return value if plain and resolve(value) == (value, None) else json.dumps(value, ensure_ascii=False)
+    return "\n".join([*head, *_sections(Known(None, GUESS))]) + "\n"
 
 
 _REMARKS = {
@@ -90,28 +50,32 @@ def _head(imported: Imported) -> Iterator[str]:
         yield f"# left alone: {harmless(name)}{remark}"
     if len(rest) > 40:
         yield f"# left alone: {len(rest) - 40} more"
+    for note in imported.notes[:20]:
+        yield f"# note: {harmless(note)}"
     yield f"format: {FORMAT}"
     yield f"name: {quoted(stable.name[:80])}"
     yield f"summary: {quoted(f'{stable.name} as its manifests describe it, and other ways to release it.')}"
     yield ""
 
 
-def _sections(known: _Known) -> Iterator[str]:
-    for section in (_service, _versions, _candidates, _traffic, _cluster, _routers, _strategies, _clock):
+def _sections(known: Known) -> Iterator[str]:
+    for section in (_service, _versions, _candidates, _traffic, _cluster, routers, strategies, clock):
         yield from section(known)
         yield ""
     yield "seeds: 32  # how often chance is asked; more seeds, narrower intervals"
 
 
-def _service(known: _Known) -> Iterator[str]:
-    replicas = known.stable.replicas if known.stable else None
+def _service(known: Known) -> Iterator[str]:
+    replicas = known.count() if known.stable else None
+    of = known.autoscaler if known.stable and replicas is not known.stable.replicas else None
+    hint = "kubectl get deployment, or the autoscaler's usual number"
     yield "service:"
-    yield known.line(2, "replicas", replicas, 4, "kubectl get deployment, or the autoscaler's usual number")
-    yield known.guess(2, "slots", "4", "requests a pod works on at once: its workers or threads")
+    yield known.line(2, "replicas", replicas, 4, hint, of=of)
+    yield known.guess(2, "slots", str(SLOTS), "requests a pod works on at once: its workers or threads")
     yield known.guess(2, "queue", "50", "requests that may wait in a pod: its backlog")
 
 
-def _versions(known: _Known) -> Iterator[str]:
+def _versions(known: Known) -> Iterator[str]:
     yield "versions:"
     yield "  stable:"
     if known.stable and known.stable.image:
@@ -154,7 +118,7 @@ def _pod_values(d: Deployment) -> tuple[object, ...]:
     return tuple(fact.value for fact in facts)
 
 
-def _candidates(known: _Known) -> Iterator[str]:
+def _candidates(known: Known) -> Iterator[str]:
     yield f"candidates:  # {known.default}what may be wrong with the new version; every strategy meets each"
     yield "  healthy: {}  # the candidate as it stands"
     yield "  errors: {errors: [{share: 5%, of: requests}]}"
@@ -162,19 +126,22 @@ def _candidates(known: _Known) -> Iterator[str]:
     yield "  crash: {crash: {after_start: 20s}}"
 
 
-def _traffic(known: _Known) -> Iterator[str]:
+def _traffic(known: Known) -> Iterator[str]:
     yield "traffic:"
-    yield known.guess(2, "rate", f"{known.rate}/s", "requests a second at the hour you release")
+    why = "; so many keep these pods at the autoscaler's target" if known.autoscaler else ""
+    yield known.guess(2, "rate", f"{known.rate}/s", f"requests a second at the hour you release{why}")
     yield known.guess(2, "users", "{count: 10000}", "how many people, devices or callers send them")
     yield known.guess(
         2, "client", "{timeout: 2s}", "when the caller gives up: your gateway's or client's timeout"
     )
 
 
-def _cluster(known: _Known) -> Iterator[str]:
+def _cluster(known: Known) -> Iterator[str]:
     yield "cluster:"
     yield known.guess(2, "nodes", "3", "kubectl get nodes")
     yield f"  # spare_pods: {known.replicas}  # room beyond the replicas; unsaid, there is always room"
+    yield from _autoscaler(known)
+    yield from _budget(known)
     yield "  pods:"
     if known.stable:
         yield from _pods(4, known.stable, str(known.stable), known.default)
@@ -212,74 +179,34 @@ def _pods(indent: int, d: Deployment, name: str, default: str) -> Iterator[str]:
     yield f"{pad}  on_sigterm: drain  # {default}exit, if the process stops without answering what is open"
 
 
-def _routers(known: _Known) -> Iterator[str]:
-    yield "routers:"
-    yield "  service: {kind: kube-proxy}  # a Service: any ready pod, by chance"
-    yield "  edge: {kind: ingress-nginx}  # a weight per request, for the canary"
-    yield ""
-    yield "guards:"
-    yield "  errors: {metric: failure_share, limit: 1%, window: 1m, min_requests: 100}" + (
-        f"  # {known.default}what would wake you"
+def _autoscaler(known: Known) -> Iterator[str]:
+    """Bounds as stated; a target of CPU becomes one of busy slots, which is as near as a scenario comes."""
+    scaler = known.autoscaler
+    if scaler is None:
+        return
+    target = Fact(known.target(), scaler.utilisation.where) if scaler.utilisation else None
+    others = f"; it also scales by {harmless(', '.join(scaler.others)[:60])}" if scaler.others else ""
+    yield "  autoscaler:"
+    yield known.line(4, "min", scaler.least, 1, KUBERNETES, of=scaler)
+    yield known.line(4, "max", scaler.most, 1, "", of=scaler)
+    yield known.line(
+        4,
+        "target",
+        target,
+        "60%",
+        "share of busy slots",
+        "%",
+        of=f"{scaler}, of CPU; here of busy slots{others}",
     )
+    yield known.line(4, "stabilization", scaler.stabilization, 300, KUBERNETES, "s", of=scaler)
 
 
-def _strategies(known: _Known) -> Iterator[str]:
-    yield "strategies:"
-    yield from _today(known)
-    guarded = f"guards: [errors]{_patience(known)}"
-    yield f"  blue-green: {{blue_green: {{bake: 5m, keep_old: 1m, {guarded}}}}}"
-    if known.replicas > 1:
-        yield f"  halves: {{in_place_halves: {{drain: 30s, soak: 5m, {guarded}}}}}"
-    yield f"  canary: {{canary: {{via: edge, steps: [5%, 25%, 50%], hold: 2m, {guarded}}}}}"
-    if known.replicas > 1:
-        yield "  canary-by-replicas: {canary: {from: canary, via: service}}"
-
-
-def _today(known: _Known) -> Iterator[str]:
-    """The Deployment's own way of updating."""
-    kind = "recreate" if known.recreate else "rolling"
-    yield f"  {kind}:  # " + (
-        f"what {known.stable} does today" if known.stable else "what a Deployment does by itself"
-    )
-    yield f"    {kind}:"
-    d = known.stable
-    if not known.recreate:
-        yield known.line(6, "max_surge", d.max_surge if d else None, "25%", KUBERNETES)
-        yield known.line(6, "max_unavailable", d.max_unavailable if d else None, "25%", KUBERNETES)
-    yield known.line(6, "progress_deadline", d.progress_deadline if d else None, "600s", KUBERNETES, "s")
-
-
-def _slowest(known: _Known) -> int:
-    """Seconds a new pod may take to become available, roughly."""
-    slowest = 20
-    for d in (known.stable, known.candidate):
-        if d is not None:
-            probe = d.readiness
-            wait = int(probe.initial_delay.value) + 2 * int(probe.period.value) if probe else 0
-            slowest = max(slowest, 20 + wait + int(d.min_ready.value))
-    return slowest
-
-
-def _patience(known: _Known) -> str:
-    """A deadline longer than the default's 10 minutes where pods need it."""
-    needed = _slowest(known) + _rolling(known)
-    return f", deadline: {math.ceil(needed / 60)}m" if needed > 540 else ""
-
-
-def _rolling(known: _Known) -> int:
-    """Seconds a rolling update takes, roughly."""
-    at_once = sum(_pods_of(value, known.replicas) for value in (known.surge, known.unavailable))
-    return math.ceil(known.replicas / max(1, at_once)) * _slowest(known)
-
-
-def _pods_of(value: int | str, replicas: int) -> int:
-    return value if isinstance(value, int) else int(value.rstrip("%")) * replicas // 100
-
-
-def _clock(known: _Known) -> Iterator[str]:
-    minutes = min(max(30, math.ceil((1200 + 3 * (_rolling(known) + _slowest(known))) / 600) * 10), 7 * 1440)
-    yield (
-        "slo: {success: 99.5%, latency: {p99: 500ms}}" + f"  # {known.default}below this a candidate is bad"
-    )
-    yield ""
-    yield f"clock: {{settle: 2m, horizon: {minutes}m}}  # long enough for each of these to end"
+def _budget(known: Known) -> Iterator[str]:
+    """A budget of evictions, for faults that drain a node."""
+    budget = known.budget
+    if budget is None:
+        return
+    yield "  disruption_budget:  # heeded when a node is drained, never by a Deployment's own update"
+    for key, fact in (("min_available", budget.min_available), ("max_unavailable", budget.max_unavailable)):
+        if fact is not None:
+            yield known.line(4, key, fact, "", "", of=budget)

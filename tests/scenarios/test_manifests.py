@@ -93,14 +93,14 @@ def test_what_helm_prints():
     rolling = loaded.strategies["rolling"].strategy
     assert (rolling.max_surge, rolling.max_unavailable, rolling.progress_deadline) == (2, "0%", 300)
     assert "ConfigMap/shop-web-config" in found.left_alone
-    assert "Ingress/shop-web" in found.left_alone
+    assert "Ingress/shop-web: it leads to no Service" in found.left_alone
     assert "HorizontalPodAutoscaler/shop-web" in found.left_alone
     assert "Deployment/shop-cache" in found.left_alone
     keys = next(text for text in found.left_alone if text.startswith("Deployment/shop-web: "))
     for key in ("revisionHistoryLimit", "affinity", "livenessProbe", "resources", "container istio-proxy"):
         assert key in keys
     text = to_yaml(found)
-    assert "# left alone: Ingress/shop-web\n" in text
+    assert "# left alone: Ingress/shop-web: it leads to no Service\n" in text
     assert "# left alone: HorizontalPodAutoscaler/shop-web (it may change the replicas" in text
     assert "Of 2 Deployments, Deployment/shop-web has the most replicas." in text
 
@@ -260,6 +260,279 @@ def test_the_deployment_that_is_named():
     assert read([("f", f"{web}---\n{worker}")], "worker").stable.name == "worker"
     with pytest.raises(ScenarioError, match="no Deployment is called 'x'; there is web, worker"):
         read([("f", f"{web}---\n{worker}")], "x")
+
+
+def test_the_lower_version_is_stable():
+    one, two = (
+        deployment("b", "{app: web, version: v2}", "  replicas: 3"),
+        deployment("a", "{app: web, version: v10}", "  replicas: 5"),
+    )
+    found = imported(one, two)
+    assert (found.stable.name, found.candidate and found.candidate.name) == ("b", "a")
+    assert "Deployment/b is stable: its version is the lower one." in to_yaml(found)
+
+
+# --- Ingress, autoscaler, budget
+
+SEED_002 = (HERE / "seed-002.yaml").read_text(encoding="utf-8")
+WEIGHT, HEADER, COOKIE = (
+    (HERE / f"seed-002-{kind}.yaml").read_text(encoding="utf-8") for kind in ("weight", "header", "cookie")
+)
+NGINX = "nginx.ingress.kubernetes.io"
+
+
+def flattened(text: str) -> str:
+    """A text as web pages print it: every line without its indentation."""
+    return "".join(line.lstrip() for line in text.splitlines(keepends=True))
+
+
+def ingress(
+    service: str = "web", name: str = "web", annotations: str = "{}", rest: str = "", path: str = "/"
+) -> str:
+    return f"""\
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: {name}, annotations: {annotations}}}
+spec:
+  rules:
+    - host: example.com
+      http: {{paths: [{{path: {path}, pathType: Prefix, backend: {{service: {{name: {service}}}}}}}]}}
+{rest}
+"""
+
+
+def canary(**annotations: str) -> str:
+    rules = {f"{NGINX}/canary": "true"}
+    rules |= {f"{NGINX}/canary-{key.replace('_', '-')}": value for key, value in annotations.items()}
+    return ingress("web-canary", "web-canary", json.dumps(rules))
+
+
+WITH_INGRESS = (
+    STABLE,
+    CANARY,
+    service("{app: web, track: stable}"),
+    service("{app: web, track: canary}", "web-canary"),
+    ingress(),
+)
+
+
+@pytest.mark.parametrize("texts", [(SEED_002, WEIGHT), (WEIGHT, SEED_002), (f"{SEED_002}---\n{WEIGHT}",)])
+def test_two_versions_behind_an_ingress_and_its_canary(texts):
+    found = imported(*texts)
+    assert (found.stable.name, found.candidate and found.candidate.name) == ("nginx-v1", "nginx-v2")
+    assert "Deployment/nginx-v1 is stable: the canary Ingress leads to Deployment/nginx-v2." in found.why
+    loaded = scenario(*texts)
+    assert list(loaded.routers) == ["edge", "service"]
+    assert loaded.routers["edge"].kind == "ingress-nginx"
+    assert loaded.strategies["canary-as-annotated"].strategy.steps == (0.1,)
+    assert {chosen.strategy.via for chosen in loaded.strategies.values()} == {"edge"}
+    assert not any("Ingress" in left for left in found.left_alone)
+
+
+def test_two_versions_behind_an_ingress_simulate():
+    loaded = scenario(SEED_002, WEIGHT)
+    for name in loaded.strategies:
+        assert simulate(loaded, name, candidate="healthy").outcome.verdict == "promoted"
+
+
+def test_an_ingress_without_its_indentation_is_refused_by_that_name():
+    assert refused(flattened(SEED_002)) == (
+        "0.yaml:5: the indentation is lost: this stands beside metadata and not below it, as happens when"
+        " YAML is copied from a web page; indent it again, or take the file from where it was applied;"
+        " got 'name: nginx-v1'"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", [WEIGHT, WEIGHT.replace("\n", "\r\n"), WEIGHT.replace("data:\n", "data: # x\n\n\n")]
+)
+def test_lost_indentation_is_found_in_any_object_and_not_where_there_is_some(text):
+    assert "the indentation is lost" in refused(flattened(text))
+    scenario(SEED_002, text)
+
+
+def test_a_page_that_holds_flat_yaml_within_a_value_is_no_flat_yaml():
+    page = "".join(f"    {line}\n" for line in flattened(WEIGHT).splitlines())
+    scenario(f"{SEED_002}---\nkind: ConfigMap\nmetadata: {{name: x}}\ndata:\n  page: |\n{page}")
+
+
+def test_affinity_comes_from_the_ingresses():
+    sticky = ingress(annotations=json.dumps({f"{NGINX}/affinity": "cookie"}))
+    texts = WITH_INGRESS[:4]
+    assert scenario(*texts, sticky, canary(weight="5")).routers["edge"].affinity == "sticky"
+    legacy = canary(weight="5").replace("{", '{"' + NGINX + '/affinity-canary-behavior": "legacy", ', 2)
+    legacy = legacy.replace(
+        'metadata: {"' + NGINX + '/affinity-canary-behavior": "legacy", ', "metadata: {", 1
+    )
+    assert scenario(*texts, sticky, legacy).routers["edge"].affinity == "legacy"
+    assert scenario(*WITH_INGRESS, legacy).routers["edge"].affinity == "none"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "steps"),
+    [
+        ({"weight": "5", "weight_total": "50"}, (0.05,)),
+        ({"weight": "1", "weight_total": "1000"}, (0.001,)),
+        ({"weight": "0"}, None),
+        ({"weight": "100"}, None),
+    ],
+)
+def test_the_weight_is_what_the_controller_makes_of_it(annotations, steps):
+    strategies = scenario(*WITH_INGRESS, canary(**annotations)).strategies
+    assert ("canary-as-annotated" in strategies) == bool(steps)
+    if steps:
+        assert strategies["canary-as-annotated"].strategy.steps == steps
+
+
+def test_what_a_canary_ingress_says_in_vain_is_noted():
+    text = to_yaml(imported(*WITH_INGRESS, canary(weight="5", weight_total="50")))
+    assert (
+        "# note: Ingress/web-canary: canary-weight-total: 50 is ignored; up to 100 it counts as 100\n" in text
+    )
+    elsewhere = canary(weight="5").replace("path: /,", "path: /api,")
+    text = to_yaml(imported(*WITH_INGRESS, elsewhere))
+    assert "# note: Ingress/web-canary: no ordinary Ingress has its host, path and path type" in text
+    assert "canary-as-annotated" not in text
+
+
+def test_a_pattern_nobody_here_knows_leaves_its_ingress_alone():
+    found = imported(*WITH_INGRESS, canary(by_header="Region", by_header_pattern="(?=shen)"))
+    (left,) = (left for left in found.left_alone if left.startswith("Ingress/"))
+    assert left.startswith(
+        "Ingress/web-canary: '(?=shen)': invalid perl operator: (?=. nginx's PCRE may know it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            canary(weight="5").replace('"true"', '"false"'),
+            f'5.yaml:3: metadata.annotations: {NGINX}/canary must be "true" where other canary annotations',
+        ),
+        (
+            canary(weight="5").replace('"5"', "5"),
+            "an annotation is text; put the value in quotes; got 5",
+        ),
+    ],
+)
+def test_an_ingress_that_the_api_or_the_controller_refuses(text, said):
+    assert said in refused(*WITH_INGRESS, text)
+    assert scenario(SEED_001, text).service.replicas == 4, "it is somebody else's"
+
+
+def test_an_ingress_of_another_class_is_left_alone():
+    found = imported(*WITH_INGRESS[:4], ingress(rest="  ingressClassName: alb"))
+    assert "Ingress/web: its class is alb; only ingress-nginx is simulated" in found.left_alone
+    assert found.exposed is None
+
+
+def test_old_ingresses_and_default_backends_are_read():
+    old = ingress().replace("networking.k8s.io/v1", "extensions/v1beta1")
+    old = old.replace("{service: {name: web}}", "{serviceName: web}")
+    default = "kind: Ingress\nmetadata: {name: web}\nspec: {defaultBackend: {service: {name: web}}}\n"
+    for text in (old, default):
+        found = imported(*WITH_INGRESS[:4], text)
+        assert found.exposed and found.exposed.ordinary.name == "web"
+
+
+def autoscaler(spec: str, name: str = "web") -> str:
+    return (
+        "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\n"
+        f"spec:\n  scaleTargetRef: {{kind: Deployment, name: {name}}}\n{spec}\n"
+    )
+
+
+CPU = "  metrics: [{type: Resource, resource: {name: cpu, target: {averageUtilization: 70}}}]"
+MEMORY = "{type: Resource, resource: {name: memory, target: {averageUtilization: 70}}}"
+
+
+def test_an_autoscaler_says_how_many_and_when():
+    window = "  behavior: {scaleDown: {stabilizationWindowSeconds: 60}}"
+    text = autoscaler(f"  minReplicas: 3\n  maxReplicas: 12\n{CPU}\n{window}")
+    loaded = scenario(deployment(), text)
+    scaler = loaded.cluster.autoscaler
+    assert (scaler.min, scaler.max, scaler.target, scaler.stabilization) == (3, 12, 0.7, 60)
+    assert loaded.service.replicas == 3, "it keeps at least so many"
+    written = to_yaml(imported(deployment(), text))
+    assert "    min: 3  # from 1.yaml:6: HorizontalPodAutoscaler/web\n" in written
+    assert "  replicas: 3  # from 1.yaml:6: HorizontalPodAutoscaler/web\n" in written
+    assert "of CPU; here of busy slots\n" in written
+    assert "left alone: Horizontal" not in written
+    busy = (
+        loaded.traffic.rate.constant
+        / 3
+        * loaded.versions.stable.service_time.distribution().mean()
+        / loaded.service.slots
+    )
+    assert busy == pytest.approx(0.7, rel=0.05), "the guessed traffic keeps it where it is"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("  maxReplicas: 5", (1, 5, 0.6)),
+        ("  minReplicas: 2\n  maxReplicas: 2\n  targetCPUUtilizationPercentage: 250", (2, 2, 1.0)),
+        (f"  maxReplicas: 5\n  metrics: [{MEMORY}]", (1, 5, 0.6)),
+    ],
+)
+def test_autoscalers_of_other_forms(spec, expected):
+    scaler = scenario(deployment(), autoscaler(spec)).cluster.autoscaler
+    assert (scaler.min, scaler.max, scaler.target) == expected
+
+
+def test_a_deployment_beyond_its_autoscalers_most_has_the_most():
+    text = autoscaler("  minReplicas: 2\n  maxReplicas: 6")
+    assert scenario(deployment(spec="  replicas: 20"), text).service.replicas == 6
+    assert scenario(deployment(spec="  replicas: 4"), text).service.replicas == 4
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("  minReplicas: 2", "spec.maxReplicas: expected 2 or more"),
+        ("  minReplicas: 5\n  maxReplicas: 3", "1.yaml:7: spec.maxReplicas: expected 5 or more; got 3"),
+        ("  maxReplicas: lots", "spec.maxReplicas: expected a whole number from 0 to 10000; got 'lots'"),
+    ],
+)
+def test_an_autoscaler_that_kubernetes_refuses(spec, said):
+    assert said in refused(deployment(), autoscaler(spec))
+    other = autoscaler(spec, name="other")
+    assert "HorizontalPodAutoscaler/web" in imported(deployment(), other).left_alone
+
+
+def budget(spec: str, selector: str = "{matchLabels: {app: web}}") -> str:
+    return (
+        "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: web}\n"
+        f"spec: {{selector: {selector}, {spec}}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("minAvailable: 2", (2, None)),
+        ("maxUnavailable: 50%", (None, "50%")),
+        ("minAvailable: '025%'", ("25%", None)),
+        ("maxUnavailable: 0", (None, 0)),
+    ],
+)
+def test_a_disruption_budget(spec, expected):
+    found = scenario(deployment(), budget(spec)).cluster.disruption_budget
+    assert (found.min_available, found.max_unavailable) == expected
+
+
+def test_disruption_budgets_that_cannot_be_used():
+    assert "expected one of the two; got 1" in refused(
+        deployment(), budget("minAvailable: 1, maxUnavailable: 1")
+    )
+    assert "expected a count of pods such as 1" in refused(deployment(), budget("minAvailable: 101%"))
+    for text in (
+        budget("minAvailable: 1", "{matchLabels: {app: other}}"),
+        budget("minAvailable: 1", "{matchExpressions: [{key: app, operator: Exists}]}"),
+        budget("unhealthyPodEvictionPolicy: AlwaysAllow"),
+    ):
+        assert "PodDisruptionBudget/web" in imported(deployment(), text).left_alone
 
 
 # --- what is refused
@@ -455,6 +728,61 @@ def test_random_manifests_give_a_scenario_or_a_scenario_error(changes):
             node[place[-1]] = thing
     try:
         text = to_yaml(read([("x.yaml", json.dumps(document))]))
+    except ScenarioError as error:
+        assert error.problems
+    else:
+        assert isinstance(loads(text), Scenario)
+
+
+AROUND = [
+    *(document for text in (SEED_002, WEIGHT, HEADER) for document in yaml.safe_load_all(text)),
+    yaml.safe_load(autoscaler(f"  minReplicas: 1\n  maxReplicas: 5\n{CPU}", name="nginx-v1")),
+    yaml.safe_load(budget("minAvailable: 1", "{matchLabels: {app: nginx}}")),
+]
+WAYS = [
+    ("metadata",),
+    ("metadata", "name"),
+    ("metadata", "namespace"),
+    ("metadata", "annotations"),
+    ("metadata", "annotations", f"{NGINX}/canary"),
+    ("metadata", "annotations", f"{NGINX}/canary-weight"),
+    ("metadata", "annotations", f"{NGINX}/canary-by-header-pattern"),
+    ("spec",),
+    ("spec", "rules"),
+    ("spec", "rules", "http"),
+    ("spec", "rules", "http", "paths"),
+    ("spec", "rules", "http", "paths", "backend"),
+    ("spec", "rules", "http", "paths", "backend", "service", "name"),
+    ("spec", "selector"),
+    ("spec", "selector", "matchLabels"),
+    ("spec", "minAvailable"),
+    ("spec", "maxUnavailable"),
+    ("spec", "minReplicas"),
+    ("spec", "maxReplicas"),
+    ("spec", "scaleTargetRef"),
+    ("spec", "metrics"),
+    ("spec", "metrics", "resource", "target", "averageUtilization"),
+]
+
+
+@settings(derandomize=True, deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(AROUND) - 1), st.sampled_from(WAYS), THINGS), min_size=1, max_size=4
+    )
+)
+def test_random_surroundings_give_a_scenario_or_a_scenario_error(changes):
+    documents = json.loads(json.dumps(AROUND))
+    for number, place, thing in changes:
+        node = documents[number]
+        for segment in place[:-1]:
+            node = node[0] if isinstance(node, list) and node else node
+            node = node.setdefault(segment, {}) if isinstance(node, dict) else None
+        node = node[0] if isinstance(node, list) and node else node
+        if isinstance(node, dict):
+            node[place[-1]] = thing
+    try:
+        text = to_yaml(read([("x.yaml", json.dumps(documents))]))
     except ScenarioError as error:
         assert error.problems
     else:

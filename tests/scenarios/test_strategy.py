@@ -174,8 +174,8 @@ def test_a_pool_is_never_scaled_up_before_its_version_is_set() -> None:
 
 def test_no_other_module_knows_a_strategy_by_its_name() -> None:
     # an update of one Deployment has such a name too, and a starter is a text
-    allowed = {("scenarios/codec.py", "recreate"), ("scenarios/starter.py", "recreate")}
-    texts = {"scenarios/starter.py", "scenarios/strategy.py"}
+    allowed = {("scenarios/codec.py", "recreate"), ("scenarios/starter_releases.py", "recreate")}
+    texts = {"scenarios/starter_releases.py", "scenarios/strategy.py"}
     types = {model.__name__ for model in KINDS.values()}
     root = Path(__file__).parents[2]
     sources = [
