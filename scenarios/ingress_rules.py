@@ -1,4 +1,4 @@
-"""Rules of a plan as one canary ingress has them, and back. Pure; what ingress-nginx cannot be told is said."""
+"""Rules of a plan as one canary ingress has them, and back. Pure; says what ingress-nginx cannot be told."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,9 +17,10 @@ class Unwritable(ValueError):
 
 
 def policy_of(matches: Sequence[Match], share: float) -> Policy:
-    """The canary that gets requests which match, and of all others this share. Raises Unwritable.
+    """The canary that gets requests which match, and of all others this share.
 
-    Raises header_pattern.UnknownPattern too. Beyond what is asked, `never` in a cookie that a rule is about keeps a request on the primary.
+    Raises Unwritable and header_pattern.UnknownPattern. Beyond what is asked, `never` in a cookie that a
+    rule is about keeps a request on the primary.
     """
     canary_weight, total = weight(share)
     policy = Policy(canary_weight, total)
