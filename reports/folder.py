@@ -125,6 +125,15 @@ def provenance(command: str, file: Path | None = None) -> dict[str, Any]:
     }
 
 
+def versions(folder: Path) -> dict[str, str]:
+    """The versions of packages that made what lies in a folder; empty where nothing tells."""
+    try:
+        told = _json(folder / PROVENANCE).get("versions")
+    except RecordError:
+        return {}
+    return {str(name): str(value) for name, value in told.items()} if isinstance(told, dict) else {}
+
+
 def store(workshop: Path, document: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
     """Put a comparison's document and its provenance into the folder being built."""
     (workshop / COMPARISON).write_text(dumps(document), encoding="utf-8")

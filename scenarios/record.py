@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scenarios import arrays as archive
-from scenarios import codec, load
+from scenarios import codec, display, load
 from scenarios.arrays import Integers, Shape
 from scenarios.decode import Json, RecordError, at, each, maybe, number, text, whole
 from scenarios.errors import ScenarioError
@@ -103,6 +103,10 @@ class Record:
     actions: tuple[tuple[float, str, Action], ...] = ()
     events: tuple[Event, ...] = ()
     outcome: Outcome | None = None
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return display.html(self)
 
 
 def write(record: Record, folder: Path, provenance: Mapping[str, Any] | None = None) -> None:
