@@ -5,7 +5,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import partial
@@ -35,6 +35,7 @@ from scenarios.load import library, load
 from scenarios.names import file_name
 from scenarios.route import Unrealisable
 from scenarios.scenario import Scenario
+from scenarios.units import parse_share
 
 BAD_INPUT, INTERRUPTED, TERMINATED, PIPE_CLOSED = 2, 130, 143, 141
 DIFFERS, UNDECIDED, BROKEN = 1, 3, 99
@@ -90,6 +91,14 @@ StrategyOption = Annotated[
 CandidateOption = Annotated[
     list[str] | None, typer.Option("--candidate", "-c", help="Only this candidate; may be repeated.")
 ]
+UntilOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Add seeds, 32 at a time, until each headline figure is known to this share of itself, e.g. 5%."
+        " --seeds is then the most (1,024 unless said).",
+    ),
+]
 FolderOption = Annotated[
     Path | None, typer.Option("--to", help="Folder for the results; runs/NAME unless said.")
 ]
@@ -105,6 +114,7 @@ def compare(
     strategy: StrategyOption = None,
     candidate: CandidateOption = None,
     seeds: Annotated[int | None, typer.Option(min=1, max=100_000, help="Seeds 0 … N − 1.")] = None,
+    until: UntilOption = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, max=1024, help="How many processes; one more than cores unless said.")
     ] = None,
@@ -124,6 +134,7 @@ def compare(
     world = load(scenario, [*(overrides or ()), *(f"prefer.{stated}" for stated in prefer or ())])
     _known(strategy, world.strategies, "strategy")
     _known(candidate, world.variants, "candidate")
+    within = _within(until)
     file, command = _file(scenario), _command()
     target = to or folder.default(world.name, file)
     with folder.prepared(target) as workshop, Drawer(workshop) as drawer, _progress("seeds") as told:
@@ -136,6 +147,7 @@ def compare(
         result = rolloutlab.compare(
             world,
             seeds=seeds,
+            until=within,
             strategies=strategy,
             candidates=candidate,
             jobs=jobs,
@@ -145,6 +157,7 @@ def compare(
         folder.store(workshop, result.document, folder.provenance(command, file))
         drawer.page(world, command)
     _show(result.document, output, world, target / folder.PAGE)
+    _say_vague(result.vague, until)
     if result.interrupted:
         _say(f"[bold]Interrupted:[/bold] this rests on {len(result.document['seeds'])} finished seeds.")
         raise typer.Exit(INTERRUPTED)
@@ -152,6 +165,30 @@ def compare(
 
 
 _CODES = {"met": 0, "undecided": UNDECIDED, "broken": BROKEN}
+
+
+def _within(text: str | None) -> float | None:
+    """A share such as 5%, above 0% and below 100%."""
+    if text is None:
+        return None
+    try:
+        found = parse_share(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; got {text!r}", param_hint="--until") from None
+    if not 0 < found < 1:
+        raise typer.BadParameter(
+            f"expected more than 0% and less than 100%; got {text!r}", param_hint="--until"
+        )
+    return found
+
+
+def _say_vague(vague: Sequence[Any], until: str | None) -> None:
+    """Which figures are not known as precisely as asked for."""
+    if vague:
+        names = [f"{one.figure} of {one.strategy} with {one.candidate}" for one in vague]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        said = escape("; ".join(names[:3]) + more)
+        _say(f"[bold]Not known to {escape(str(until))}[/bold] with this many seeds: {said}.")
 
 
 def _show(document: dict[str, Any], output: Output, world: Scenario, page: Path) -> None:
@@ -306,6 +343,30 @@ def report(
         folders.copy(folder, workshop, target)
         page.write_report(workshop, document, records, scenario, str(made.get("command", "")), made)
     _say(f"Wrote [bold]{escape(str(target / folders.PAGE))}[/bold]")
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar="RECORD", help="A trial's folder, with its record.json.")],
+    output: Annotated[Plain, typer.Option("--output", "-o")] = Plain.TABLE,
+) -> None:
+    """Decide a stored trial again from what it saw, run it again, and say whether both are the same.
+
+    The exit code is 1 where something differs.
+    """
+    import rolloutlab
+    from reports import folder as folders
+    from reports import replayed
+    from scenarios import record as records
+
+    record = records.read(folder)
+    then, now = folders.versions(folder), folders.provenance("")["versions"]
+    found = rolloutlab.replay(record)
+    if output is Plain.JSON:
+        sys.stdout.write(replayed.as_json(record, found, then, now))
+    else:
+        Console(highlight=False).print(replayed.as_text(record, found, then, now))
+    raise typer.Exit(0 if found.same else DIFFERS)
 
 
 @app.command()

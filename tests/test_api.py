@@ -1,5 +1,7 @@
 """The public functions, and what they must show of the world."""
 
+import pytest
+
 import rolloutlab
 from scenarios.load import loads
 from scenarios.plan import Split
@@ -37,6 +39,29 @@ def test_the_same_comparison_for_any_number_of_processes() -> None:
     scenario = loads(HELD.replace("horizon: 10m", "horizon: 1m"), "held")
     documents = [rolloutlab.compare(scenario, seeds=5, jobs=jobs).document for jobs in (1, 2)]
     assert documents[0] == documents[1]
+
+
+def test_seeds_are_added_until_the_figures_are_known_well_enough() -> None:
+    """How precisely is the data's say; how many processes is not."""
+    scenario = loads(HELD.replace("horizon: 10m", "horizon: 1m"), "held")
+    told: list[tuple[int, int]] = []
+    rough = rolloutlab.compare(scenario, until=0.5, jobs=1)
+    fine = rolloutlab.compare(
+        scenario, until=0.01, seeds=70, jobs=2, progress=lambda done, total: told.append((done, total))
+    )
+    assert rough.document["seeds"] == list(range(32)) and rough.vague == ()
+    assert fine.document["seeds"] == list(range(70)), "the most that was allowed"
+    assert {one.figure for one in fine.vague} >= {"blast_requests_exact"}
+    assert [total for done, total in told if done == total] == [32, 64, 70]
+    one = rolloutlab.compare(scenario, until=0.01, seeds=70, jobs=1)
+    assert one.document == fine.document
+    assert rolloutlab.compare(scenario, seeds=70).document == fine.document, "and the same as by number"
+
+
+@pytest.mark.parametrize("until", [0.0, 1.0, -0.05, 5])
+def test_a_precision_is_a_share(until: float) -> None:
+    with pytest.raises(ValueError, match="until is a share between 0 and 1"):
+        rolloutlab.compare(loads(HELD, "held"), until=until)
 
 
 def test_arms_are_simulated_by_name() -> None:
