@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -225,3 +226,97 @@ def wait_for_a_record(folder: Path) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("no record appeared")
+
+
+def requiring(least: str, most: str) -> str:
+    """The small scenario with two requirements."""
+    return f"""{SMALL.replace("小世界", "required")}
+require:
+  it-goes-back: {{strategy: 金丝雀, candidate: errors, verdict: rolled_back, at_least: {least}}}
+  few-fail: {{strategy: rolling, candidate: healthy, figure: failed_requests, at_most: {most}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "told"),
+    [
+        ("1%", "100000", "Requirements: 1 met, 1 undecided"),  # three seeds are too few for a mean
+        ("1%", "-1", "too few seeds to tell"),
+        ("99.9%", "100000", "Requirements: 2 undecided"),
+    ],
+)
+def test_what_three_seeds_cannot_show_is_undecided(
+    call: Call, tmp_path: Path, least: str, most: str, told: str
+) -> None:
+    (tmp_path / "required.yaml").write_text(requiring(least, most), encoding="utf-8")
+    answer = call("compare", "required.yaml", "--jobs", "1")
+    assert answer.code == 3, answer.err
+    assert told in answer.out
+
+
+def test_requirements_decide_the_exit_code_and_stand_everywhere(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "required.yaml").write_text(requiring("50%", "100000"), encoding="utf-8")
+    short = ("compare", "required.yaml", "--jobs", "2", "--seeds", "16", "--set", "traffic.rate=20/s")
+    met = call(*short, "-o", "junit")
+    assert met.code == 0, met.err
+    assert ElementTree.fromstring(met.out.encode()).attrib["tests"] == "2"
+    document = json.loads((tmp_path / "runs" / "required" / "comparison.json").read_text(encoding="utf-8"))
+    assert [entry["result"] for entry in document["requirements"]] == ["met", "met"]
+    assert document["recommendation"]["best"]
+    page = (tmp_path / "runs" / "required" / "report.html").read_text(encoding="utf-8")
+    assert "Requirements: 2 met" in page and "Recommendation: " in page
+    broken = call(
+        *short, "--set", "require.few-fail.at_most=-1", "-o", "markdown", "--prefer", "harmed_user=7"
+    )
+    assert broken.code == 99
+    assert "Requirements: 1 met, 1 broken" in broken.out
+    assert "as stated: a user harmed costs 7" in broken.out
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--set", "require.a={strategy: x, figure: flips, at_most: 1}", "no strategy is called 'x'"),
+        ("--set", "require.a={strategy: rolling, figure: flps, at_most: 1}", "did you mean 'flips'?"),
+        ("--prefer", "harmed_users=1", "did you mean 'harmed_user'?"),
+        ("--prefer", "harmed_user=much", "expected a number"),
+        ("--prefer", "harmed_user", "expected path=value"),
+    ],
+)
+def test_a_wrong_requirement_or_preference_is_bad_input(
+    call: Call, option: str, value: str, told: str
+) -> None:
+    answer = call("compare", "small.yaml", option, value)
+    assert (answer.code, answer.out) == (2, "")
+    assert told in answer.err
+
+
+def test_replay_tells_whether_a_stored_trial_comes_out_the_same(call: Call, tmp_path: Path) -> None:
+    assert call("run", "small.yaml", "-s", "金丝雀", "-c", "errors", "--to", "one").code == 0
+    same = call("replay", "one")
+    assert same.code == 0, same.err
+    assert "the same bytes" in same.out and "金丝雀 · errors · seed 0" in same.out
+    path = tmp_path / "one" / "record.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"seed":0', '"seed":1'), encoding="utf-8")
+    other = call("replay", "one", "-o", "json")
+    assert other.code == 1
+    told = json.loads(other.out)
+    assert (told["same"], told["decisions"]["same"]) == (False, True)
+    assert "arrivals" in told["run"]["differing"]
+    path.write_text(path.read_text(encoding="utf-8")[:500], encoding="utf-8")
+    damaged = call("replay", "one")
+    assert (damaged.code, damaged.out) == (2, "")
+    assert "damaged" in damaged.err and "Traceback" not in damaged.err
+
+
+def test_scenarios_of_one_name_from_two_files_do_not_share_a_folder(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(SMALL, encoding="utf-8")
+    short = ("-s", "rolling", "-c", "healthy", "--seed", "1", "--set", "clock.horizon=1m")
+    for name in ("small.yaml", "other.yaml", "./small.yaml", "other.yaml"):
+        assert call("run", name, *short).code == 0
+    first, second = sorted(entry.name for entry in (tmp_path / "runs").iterdir())
+    assert first == "小世界" and second.startswith("小世界-")
+    named = SMALL.replace("小世界", "quickstart")
+    (tmp_path / "mine.yaml").write_text(named, encoding="utf-8")
+    assert call("run", "mine.yaml", *short).code == 0
+    assert not (tmp_path / "runs" / "quickstart").exists()  # that is for the library's world
