@@ -56,7 +56,7 @@ def test_stable_carries_the_traffic(name):
     scenario = load(name)
     seconds = scenario.versions.stable.service_time.distribution().mean()
     capacity = scenario.service.replicas * scenario.service.slots / seconds
-    assert scenario.traffic.rate.constant < 0.75 * capacity
+    assert scenario.traffic.rate.curve().peak(0, scenario.clock.horizon) < 0.75 * capacity
 
 
 def test_tight_capacity_has_no_room_for_a_second_environment():
