@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from scenarios.plan import CANDIDATE as CANDIDATE_NAME
 from scenarios.plan import STABLE as STABLE_NAME
-from scenarios.plan import Route, Rules, Split
+from scenarios.plan import Pool
 from scenarios.record import PodEvent, Pods, Record
+from scenarios.shares import Target, shares
 from scenarios.tally import CANDIDATE, STABLE
 from scenarios.version import Version
 
@@ -92,6 +93,7 @@ class _Rotation:
 
     def __init__(self, record: Record) -> None:
         trial, self.pods, self.routes = record.trial, record.truth.pods, record.truth.routes
+        self.mix = trial.scenario.traffic.mix
         candidate = trial.candidate or next(iter(trial.scenario.variants))
         versions = [trial.scenario.version(name, candidate) for name in (STABLE_NAME, CANDIDATE_NAME)]
         works = [version.service_time.distribution().mean() for version in versions]
@@ -117,9 +119,10 @@ class _Rotation:
         which = np.maximum(np.searchsorted(self.route_times, points, side="right") - 1, 0)
         for place in np.unique(which):
             now = which == place
-            weights = self._weights(self.routes[place].route)
-            effective[now] = self._worth(self.routes[place].route, weights, by_pool[:, now])
-            weighed[:, now] = counts[weights > 0][:, :, now].sum(axis=0)
+            weights = shares(self.routes[place].route, self.mix)
+            effective[now] = self._worth(weights, by_pool[:, now])
+            serving = [self.pods.pools.index(pool) for pool in _serving(weights) if pool in self.pods.pools]
+            weighed[:, now] = counts[serving][:, :, now].sum(axis=0)
         return _Steps(effective, weighed)
 
     def _counts(self, points: Floats) -> Floats:
@@ -148,28 +151,32 @@ class _Rotation:
                 short[self.pods.pool[pod], low:high] += serving * speed * (1 - 1 / factor)
         return short
 
-    def _weights(self, route: Route) -> Floats:
-        """The share of each pool; under ratio routing 1 for those that take part. Rules have no share."""
-        route = route.otherwise if isinstance(route, Rules) else route
-        shares = dict(route.to) if isinstance(route, Split) else dict.fromkeys(route.pools, 1.0)
-        return np.array([shares.get(pool, 0.0) for pool in self.pods.pools])
+    def _worth(self, weights: dict[Target, float], by_pool: Floats) -> Floats:
+        """C: the least cₖ/wₖ of the route's targets; under ratio routing one, all its pools together.
 
-    def _worth(self, route: Route, weights: Floats, by_pool: Floats) -> Floats:
-        """C: the least cₖ/wₖ of a split's pools, the sum under ratio routing.
-
-        The share of a pool without pods goes to the primary one, the first, as the router sends it there.
+        The share of a target without pods goes to the primary one, the first, as the router sends it there.
         """
-        route = route.otherwise if isinstance(route, Rules) else route
-        if not isinstance(route, Split):
-            return np.asarray(by_pool[weights > 0].sum(axis=0))
-        primary = self.pods.pools.index(route.to[0][0])
-        others = [k for k in np.flatnonzero(weights) if k != primary]
+        (primary, _), *others = weights.items()
         left, least = np.ones(by_pool.shape[1]), np.full(by_pool.shape[1], np.inf)
-        for k in others:
-            serves = by_pool[k] > 0
-            left -= weights[k] * serves
-            least = np.where(serves, np.minimum(least, by_pool[k] / weights[k]), least)
-        return np.asarray(np.minimum(least, by_pool[primary] / left))
+        for target, weight in others:
+            if weight > 0:
+                worth = self._together(target, by_pool)
+                serves = worth > 0
+                left -= weight * serves
+                least = np.where(serves, np.minimum(least, worth / weight), least)
+        # a primary target that gets nothing limits nothing
+        own, unlimited = self._together(primary, by_pool), np.full(len(left), np.inf)
+        np.divide(own, left, out=unlimited, where=left > 1e-9)
+        return np.asarray(np.minimum(least, unlimited))
+
+    def _together(self, target: Target, by_pool: Floats) -> Floats:
+        pools = self.pods.pools
+        return np.asarray(by_pool[[pools.index(pool) for pool in target if pool in pools]].sum(axis=0))
+
+
+def _serving(weights: dict[Target, float]) -> list[Pool]:
+    """The pools that get requests."""
+    return [pool for target, weight in weights.items() if weight > 0 for pool in target]
 
 
 def _turns(pods: Pods) -> tuple[Floats, NDArray[np.int32], NDArray[np.int64]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scenarios.observe import Observation
 from scenarios.plan import Plan
-from scenarios.release import Asked, Event, Guards, Outcome, State, next_wake, outcome, step
+from scenarios.release import Asked, Event, Guards, Outcome, State, next_due, next_wake, outcome, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,20 @@ def replay(plan: Plan, guards: Guards, observed: Iterable[Observation]) -> Decis
 def drive(
     plan: Plan,
     guards: Guards,
-    look: Callable[[float | None], Observation | None],
+    look: Callable[[float | None, float | None], Observation | None],
     ask: Callable[[Asked], None],
 ) -> tuple[tuple[Observation, ...], Decisions]:
     """Run a release against a world, simulated or real, and return what it saw and decided.
 
-    `look(wake)` waits until something may have changed, at the latest until `wake`, and returns what is seen
-    then, or None at the horizon. `ask` hands over an action; its answer comes in a later observation. Only
-    observations that changed the state are kept: they alone give the same decisions again.
+    `look(wake, due)` waits until something may have changed, at the latest until the clock's tick after
+    `wake`, or until `due` exactly, when an action has to be sent; it returns what is seen then, or None at
+    the horizon. `ask` hands over an action; its answer comes in a later observation. Only observations that
+    changed the state are kept: they alone give the same decisions again.
     """
     state, kept = State(), list[Observation]()
     asked, events = list[tuple[float, Asked]](), list[Event]()
-    wake: float | None = None
-    while state.settled_at is None and (seen := look(wake)) is not None:
+    wake = due = None
+    while state.settled_at is None and (seen := look(wake, due)) is not None:
         result = step(plan, guards, state, seen)
         if result.state != state:
             kept.append(seen)
@@ -55,5 +56,5 @@ def drive(
         for action in result.actions:
             asked.append((seen.t, action))
             ask(action)
-        wake = next_wake(plan, state, seen.t)
+        wake, due = next_wake(plan, state, seen.t), next_due(plan, state, seen.t)
     return tuple(kept), Decisions(tuple(asked), tuple(events), outcome(plan, state))

@@ -8,22 +8,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scenarios.plan import (
-    CANDIDATE,
-    STABLE,
-    ByReplicas,
     Elapsed,
+    Match,
+    OnInconclusive,
     Passed,
     Plan,
-    Route,
-    Scale,
+    Rules,
     SetRoute,
     SetVersion,
-    Split,
-    Stage,
+    Wins,
 )
 from scenarios.routers import KubeProxy
 from scenarios.scenario import Scenario
 from scenarios.semantics.deployment_spec import RollingUpdate, resolve_fenceposts
+from scenarios.shares import carries
+from scenarios.standing import Standing, standings
 from scenarios.units import write_duration
 from scenarios.version import Pods, Version
 
@@ -153,6 +152,8 @@ def _strategy(scenario: Scenario, name: str, plan: Plan) -> Iterator[Advice]:
     yield from _room(scenario, path, plan)
     yield from _capacity(scenario, path, plan)
     yield from _guards(scenario, path, plan)
+    yield from _nobody(scenario, path, plan)
+    yield from _conversions(scenario, path, plan)
     strategy = scenario.strategies[name].strategy
     first = next(iter(scenario.routers))
     if strategy.via != first and utilisation(scenario) >= 0.7:
@@ -176,55 +177,10 @@ def _patience(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
             return
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How things stand in a stage once its actions are done: pods and version by pool, and the route."""
-
-    stage: Stage
-    pods: Mapping[str, int]
-    version: Mapping[str, str]
-    route: Route
-
-    @property
-    def serving(self) -> float:
-        """Pods' worth of capacity under the route: the scarcest pool's, by its share of requests."""
-        match self.route:
-            case Split(to):
-                return min(self.pods.get(pool, 0) / share for pool, share in to)
-            case ByReplicas(pools):
-                return sum(self.pods.get(pool, 0) for pool in pools)
-
-    @property
-    def candidate_share(self) -> float:
-        """The share of requests that reaches the candidate."""
-        match self.route:
-            case Split(to):
-                return sum(share for pool, share in to if self.version.get(pool) == CANDIDATE)
-            case ByReplicas(pools):
-                new = sum(self.pods.get(p, 0) for p in pools if self.version.get(p) == CANDIDATE)
-                return new / max(self.serving, 1)
-
-
-def standings(plan: Plan) -> Iterator[Standing]:
-    """The way forward, stage by stage."""
-    pods, version = dict(plan.start), dict.fromkeys(dict(plan.start), STABLE)
-    route = plan.route
-    for stage in plan.stages:
-        for timed in stage.enter:
-            match timed.action:
-                case Scale(pool, n):
-                    pods[pool] = n
-                case SetVersion(pool, wanted):
-                    version[pool] = wanted
-                case SetRoute(_, wanted_route):
-                    route = wanted_route
-        yield Standing(stage, dict(pods), dict(version), route)
-
-
 def _room(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
     spare = scenario.cluster.spare_pods
     before, peak = dict(plan.start), 0
-    for now in standings(plan):
+    for now in standings(plan, scenario.traffic.mix):
         peak = max(peak, sum(now.pods.values()) + _surge(now, before))
         before = dict(now.pods)
     extra = peak - scenario.service.replicas
@@ -245,7 +201,7 @@ def _surge(now: Standing, before: Mapping[str, int]) -> int:
 
 def _capacity(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
     load, n = utilisation(scenario), scenario.service.replicas
-    worst = min(standings(plan), key=lambda now: now.serving)
+    worst = min(standings(plan, scenario.traffic.mix), key=lambda now: now.serving)
     if load < 1 <= load * n / max(worst.serving, 0.001):
         text = (
             f"in {worst.stage.name}, {worst.serving:.3g} pods' worth of capacity would have to work at "
@@ -257,17 +213,51 @@ def _capacity(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
 def _guards(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
     """Guards that can hardly ever have enough requests, at the share that a stage gives the candidate."""
     said, rate = set[str](), scenario.traffic.rate.curve()
-    for now in standings(plan):
-        for condition in now.stage.until:
-            for name in condition.guards if isinstance(condition, Passed) else ():
+    for now in standings(plan, scenario.traffic.mix):
+        for condition in (c for c in now.stage.until if isinstance(c, Passed)):
+            for name in condition.guards:
                 guard = scenario.guards[name]
-                share = 1.0 if guard.of == "all" else now.candidate_share
+                share = 1.0 if guard.of == "all" else now.judged_share
                 expected = rate.mean(0.0, scenario.clock.horizon) * share * guard.window
                 if expected < guard.min_requests and name not in said:
                     said.add(name)
                     text = (
                         f"in {now.stage.name}, guard {name} sees about {expected:,.0f} requests in "
                         f"{write_duration(guard.window)} and wants {guard.min_requests:,}: "
-                        "it stays inconclusive, and an inconclusive guard never passes"
+                        f"it stays inconclusive, and {_INCONCLUSIVE[condition.inconclusive]}"
                     )
                     yield Advice(Level.WARNING, path, text)
+
+
+_INCONCLUSIVE = {
+    OnInconclusive.WAIT: "an inconclusive guard never passes",
+    OnInconclusive.PROCEED: "the release goes on without its word",
+    OnInconclusive.UNDO: "the release goes back for that",
+}
+
+
+def _nobody(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
+    """Rules that no user of the declared traffic can match."""
+    routes = [timed.action for stage in plan.stages for timed in stage.enter]
+    rules = [r.route for r in routes if isinstance(r, SetRoute) and isinstance(r.route, Rules)]
+    for match in dict.fromkeys(match for route in rules for match, _ in route.rules):
+        if not _carried(scenario, match):
+            text = f"nobody in traffic.mix carries {match}: that rule sends nobody to the candidate"
+            yield Advice(Level.WARNING, path, text)
+
+
+def _carried(scenario: Scenario, match: Match) -> bool:
+    attribute = f"{match.kind}.{match.name}"
+    return any(carries(match, {attribute: value}) for value in scenario.traffic.mix.get(attribute, {}))
+
+
+def _conversions(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
+    """A test of conversions in a world where nobody is said to convert."""
+    if not plan.counts_groups:
+        return
+    wins = any(isinstance(c, Wins) for stage in plan.stages for c in stage.until)
+    runs = {"versions.stable": scenario.versions.stable, **_candidates(scenario)}
+    silent = [name for name, version in runs.items() if version.conversion is None]
+    if silent:
+        text = f"no conversion is stated for {', '.join(silent)}: none of its users converts"
+        yield Advice(Level.WARNING if wins else Level.NOTE, path, text)

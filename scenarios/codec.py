@@ -1,5 +1,9 @@
 """What a release saw, asked and told, as plain JSON and back. Every type is written out, nothing guessed."""
 
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+from scenarios.conversion import Group, Groups
 from scenarios.decode import (
     Json,
     RecordError,
@@ -20,15 +24,23 @@ from scenarios.observe import Observation, PoolSeen
 from scenarios.plan import (
     Action,
     ByReplicas,
+    Call,
+    Command,
+    Match,
     Route,
+    Rules,
     Scale,
     SetRoute,
     SetVersion,
     Split,
+    Sticky,
     Update,
+    Verb,
 )
 from scenarios.release import Event, Kind, Outcome, Verdict
 from scenarios.semantics.deployment_spec import Recreate, RollingUpdate
+
+Value = TypeVar("Value")
 
 __all__ = [
     "RecordError",
@@ -47,14 +59,20 @@ __all__ = [
 
 def encode_route(route: Route) -> Json:
     """A route under one key that names its kind."""
-    if isinstance(route, Split):
-        return {"split": [[pool, float(share)] for pool, share in route.to]}
-    return {"by_replicas": list(route.pools)}
+    match route:
+        case Split(to):
+            return {"split": [[pool, float(share)] for pool, share in to]}
+        case ByReplicas(pools):
+            return {"by_replicas": list(pools)}
+        case Rules():
+            return {"rules": _encode_rules(route)}
 
 
 def decode_route(value: Json) -> Route:
     """The route of `encode_route`."""
-    kind, content = one_key(value, "split", "by_replicas")
+    kind, content = one_key(value, "split", "by_replicas", "rules")
+    if kind == "rules":
+        return _decode_rules(content)
     if kind == "split":
         pairs = each(content, _pair)
         try:
@@ -62,6 +80,41 @@ def decode_route(value: Json) -> Route:
         except ValueError as error:
             raise RecordError(f"split: {error}") from None
     return ByReplicas(each(content, text))
+
+
+def _encode_rules(route: Rules) -> Json:
+    mirror = None if route.mirror is None else [route.mirror[0], float(route.mirror[1])]
+    rules = [
+        {"kind": m.kind, "name": m.name, "value": m.value, "pattern": m.pattern, "to": pool}
+        for m, pool in route.rules
+    ]
+    return {
+        "otherwise": encode_route(route.otherwise),
+        "rules": rules,
+        "sticky": route.sticky.value,
+        "mirror": mirror,
+    }
+
+
+def _decode_rules(value: Json) -> Rules:
+    otherwise = at(value, "otherwise", decode_route)
+    if isinstance(otherwise, Rules):
+        raise RecordError("otherwise: expected a split or by_replicas")
+    return Rules(
+        otherwise,
+        at(value, "rules", lambda rules: each(rules, _decode_rule)),
+        at(value, "sticky", one_of(Sticky)),
+        at(value, "mirror", maybe(_pair)),
+    )
+
+
+def _decode_rule(value: Json) -> tuple[Match, str]:
+    kind = at(value, "kind", text)
+    if kind not in ("header", "cookie"):
+        raise RecordError(f"kind: expected header or cookie, not {shown(kind)}")
+    carried: Literal["header", "cookie"] = "header" if kind == "header" else "cookie"
+    found = at(value, "value", maybe(text)), at(value, "pattern", maybe(text))
+    return Match(carried, at(value, "name", text), *found), at(value, "to", text)
 
 
 def _pair(value: Json) -> tuple[str, float]:
@@ -79,15 +132,23 @@ def encode_action(action: Action) -> Json:
             return {"set_version": _encode_set_version(action)}
         case SetRoute(entry, route):
             return {"set_route": {"entry": entry, "route": encode_route(route)}}
+        case Command(verb, pool):
+            return {"command": {"verb": verb.value, "pool": pool}}
+        case Call(operator, about):
+            return {"call": {"operator": operator, "about": about}}
 
 
 def decode_action(value: Json) -> Action:
     """The action of `encode_action`."""
-    kind, content = one_key(value, "scale", "set_version", "set_route")
+    kind, content = one_key(value, "scale", "set_version", "set_route", "command", "call")
     if kind == "scale":
         return Scale(at(content, "pool", text), at(content, "pods", whole))
     if kind == "set_version":
         return _decode_set_version(content)
+    if kind == "command":
+        return Command(at(content, "verb", one_of(Verb)), at(content, "pool", text))
+    if kind == "call":
+        return Call(at(content, "operator", text), at(content, "about", text))
     return SetRoute(at(content, "entry", text), at(content, "route", decode_route))
 
 
@@ -133,8 +194,10 @@ def _count_or_share(value: Json) -> int | str:
 
 
 def encode_observation(seen: Observation) -> Json:
-    """All that was seen at one instant."""
-    return {
+    """All that was seen at one instant; approvals and an A/B test's groups only where there are some."""
+    later: dict[str, Json] = {"approved": sorted(seen.approved)} if seen.approved else {}
+    later |= {"groups": _encode_groups(seen.groups)} if seen.groups is not None else {}
+    return later | {
         "t": float(seen.t),
         "pools": {name: _encode_pool(pool) for name, pool in seen.pools.items()},
         "routed": bool(seen.routed),
@@ -155,7 +218,30 @@ def decode_observation(value: Json) -> Observation:
         at(value, "refused", lambda refused: named(refused, text)),
         at(value, "windows", lambda windows: named(windows, _decode_window)),
         at(value, "abort", flag),
+        frozenset(_later(value, "approved", lambda calls: each(calls, text)) or ()),
+        _later(value, "groups", _decode_groups),
     )
+
+
+def _later(value: Json, key: str, read: Callable[[Json], Value]) -> Value | None:
+    """What only some observations have."""
+    return at(value, key, read) if key in value else None
+
+
+def _encode_groups(groups: Groups) -> Json:
+    sides = {"stable": groups.stable, "candidate": groups.candidate}
+    return {name: [int(side.users), int(side.converted)] for name, side in sides.items()}
+
+
+def _decode_groups(value: Json) -> Groups:
+    return Groups(at(value, "stable", _decode_group), at(value, "candidate", _decode_group))
+
+
+def _decode_group(value: Json) -> Group:
+    counts = each(value, whole)
+    if len(counts) != 2 or not 0 <= counts[1] <= counts[0]:
+        raise RecordError("expected users, and how many of them converted")
+    return Group(*counts)
 
 
 def _encode_pool(pool: PoolSeen) -> Json:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from scenarios import later
@@ -148,6 +148,7 @@ _SAID = {
     "greater_than_equal": "expected at least {ge}",
     "less_than_equal": "expected at most {le}",
     "literal_error": "expected {expected}",
+    "enum": "expected {expected}",
     "dict_type": "expected names with values, such as name: {{…}}",
     "model_type": "expected keys with values, such as key: …",
     "model_attributes_type": "expected keys with values, such as key: …",
@@ -195,7 +196,9 @@ def _inside(kinds: Iterable[Any], segment: Segment) -> list[Any]:
     """The types that stand under a key or index of these types."""
     found: list[Any] = []
     for kind in kinds:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if isinstance(kind, type) and issubclass(kind, RootModel):
+            found += _inside(_options(kind.model_fields["root"].annotation), segment)
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
             fields = kind.model_fields
             found += _options(fields[segment].annotation) if segment in fields else []
         elif get_origin(kind) is dict:

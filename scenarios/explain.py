@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
+from enum import StrEnum
 from typing import Any
 
 from scenarios.codec import encode_action, encode_route
@@ -37,7 +38,11 @@ def _lines(stage: Stage) -> Iterator[str]:
     for condition in stage.until:
         yield f"until: {condition}"
     if stage.guards:
-        yield "at once back if a guard fails: " + ", ".join(stage.guards)
+        names = ", ".join(stage.guards)
+        if stage.pages is None:
+            yield f"at once back if a guard fails: {names}"
+        else:
+            yield f"if a guard fails, {stage.pages} is called, who goes back: {names}"
     then = "go back" if stage.on_deadline is OnDeadline.UNDO and stage.undo else "stay there (stuck)"
     if stage.deadline is not None:
         yield f"after {write_duration(stage.deadline)}: {then}"
@@ -51,6 +56,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "start": [{"pool": pool, "pods": pods} for pool, pods in plan.start],
         "route": encode_route(plan.route),
         "via": plan.via,
+        "promotes": plan.promotes,
         "stages": [_stage(stage) for stage in plan.stages],
     }
 
@@ -61,6 +67,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
         "enter": [{"after": timed.after, **encode_action(timed.action)} for timed in stage.enter],
         "until": [_condition(condition) for condition in stage.until],
         "guards": list(stage.guards),
+        "pages": stage.pages,
         "deadline": stage.deadline,
         "given_up": [_condition(condition) for condition in stage.given_up],
         "on_deadline": str(stage.on_deadline),
@@ -70,5 +77,6 @@ def _stage(stage: Stage) -> dict[str, Any]:
 
 def _condition(condition: Until) -> dict[str, Any]:
     content = {field.name: getattr(condition, field.name) for field in fields(condition)}
+    content = {name: str(value) if isinstance(value, StrEnum) else value for name, value in content.items()}
     content = {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
     return {type(condition).__name__.lower(): content}

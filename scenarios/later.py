@@ -2,8 +2,6 @@
 
 MESSAGE = "is part of the language, but this version cannot do it yet"
 
-_STRATEGY = {"on_inconclusive", "proceed"}
-
 KEYS: dict[str, set[str]] = {
     "Scenario": {"services", "database", "compatibility", "expect"},
     "Service": {"calls", "uses"},
@@ -11,19 +9,11 @@ KEYS: dict[str, set[str]] = {
     "Guard": {"judge", "confidence", "source", "from"},
     "Clock": {"trigger"},
     "Written": {
-        "paused_rolling",
-        "ab_test",
-        "shadow",
-        "sequence",
         "release",
         "argo_rollouts",
         "flagger",
     },
-    "RecreateStrategy": _STRATEGY,
-    "RollingStrategy": _STRATEGY,
-    "BlueGreenStrategy": _STRATEGY,
-    "InPlaceHalvesStrategy": _STRATEGY | {"extra_pods"},
-    "CanaryStrategy": _STRATEGY | {"match", "inject", "service"},
+    "CanaryStrategy": {"inject", "service"},
 }
 """Keys by the model that will have them."""
 

@@ -6,6 +6,9 @@ An observation is never the truth: metrics are scraped every so often, late, and
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from scenarios.conversion import Groups
 from scenarios.guard import Sample, Seen
 from scenarios.tally import CANDIDATE, NOBODY, STABLE, Status, Tally, quantile
 from scenarios.world import Guard
@@ -24,6 +27,7 @@ _FAILURES = {
     "edge": (Status.ERROR, Status.REJECTED, Status.RESET, Status.REFUSED, Status.UNAVAILABLE),
     "server": (Status.ERROR, Status.REJECTED),
 }
+COPY = 3  # beside the versions: answers to copies, which no user sees
 _QUANTILE = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
 
 
@@ -46,7 +50,9 @@ class Observation:
     """Everything a decision may rest on, at `t` seconds after the trigger.
 
     `done` names the actions answered as applied, `refused` those refused, with the reason; `windows` holds
-    what a new scrape showed, by guard, and is empty between scrapes.
+    what a new scrape showed, by guard, and is empty between scrapes; so are `groups`, the users of an A/B
+    test's groups. `approved` names the calls that were answered by an approval; `abort`: somebody asked for
+    the way back.
     """
 
     t: float
@@ -56,18 +62,31 @@ class Observation:
     refused: Mapping[str, str] = field(default_factory=dict)
     windows: Mapping[str, Seen] = field(default_factory=dict)
     abort: bool = False
+    approved: frozenset[str] = frozenset()
+    groups: Groups | None = None
 
 
 def window(tally: Tally, guard: Guard, vantage: str, taken_at: int) -> Seen:
-    """The guard's window that ends at `taken_at` (whole seconds), as that vantage counts it."""
+    """The guard's window that ends at `taken_at` (whole seconds), as that vantage counts it.
+
+    A client counts requests, the edge and servers count tries. Answers to copies are the candidate's.
+    """
     low, high = max(taken_at - int(guard.window), tally.grid.start), taken_at
-    outcomes = tally.window(low, high).tolist()
-    subject = (STABLE, CANDIDATE, NOBODY) if guard.of == "all" else (CANDIDATE,)
+    counts = tally.counts if vantage == "client" else tally.served
+    outcomes = counts[low - tally.grid.start : high - tally.grid.start].sum(axis=0).tolist()
+    outcomes.append([0] * len(Status) if tally.mirrored is None else _copies(tally, low, high))
+    subject = (STABLE, CANDIDATE, NOBODY) if guard.of == "all" else (CANDIDATE, COPY)
     return Seen(
         taken_at,
         _sample(tally, guard, outcomes, _FAILURES[vantage], subject, (low, high)),
         _sample(tally, guard, outcomes, _FAILURES[vantage], (STABLE,), (low, high)),
     )
+
+
+def _copies(tally: Tally, low: int, high: int) -> list[int]:
+    assert tally.mirrored is not None
+    found: list[int] = tally.mirrored[low - tally.grid.start : high - tally.grid.start].sum(axis=0).tolist()
+    return found
 
 
 def _sample(
@@ -83,5 +102,9 @@ def _sample(
     level = _QUANTILE.get(guard.metric)
     if level is None:
         return Sample(total, failed)
-    served = [v for v in versions if v != NOBODY]
-    return Sample(total, failed, quantile(tally.latencies(*span, served), level))
+    served = [v for v in versions if v in (STABLE, CANDIDATE)]
+    histogram = tally.latencies(*span, served)
+    if COPY in versions and tally.mirrored_latency is not None:
+        first, last = tally.bins(*span)
+        histogram = histogram + tally.mirrored_latency[first:last].sum(axis=0, dtype=np.int64)
+    return Sample(total, failed, quantile(histogram, level))

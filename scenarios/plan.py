@@ -147,12 +147,45 @@ class SetRoute:
         return f"route {self.entry}: {self.route}"
 
 
-Action = Scale | SetVersion | SetRoute
+class Verb(StrEnum):
+    """What `kubectl rollout` can do to a Deployment."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A `kubectl rollout` command on a pool's Deployment; an undo is refused while it is paused."""
+
+    verb: Verb
+    pool: Pool
+
+    def __str__(self) -> str:
+        return f"rollout {self.verb} of {self.pool}"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Tell a person; done once sent. What the person does is seen in a later observation.
+
+    A call of a stage's entry asks for approval; a page, sent when a guard fails, leads to an abort.
+    """
+
+    operator: str
+    about: str
+
+    def __str__(self) -> str:
+        return f"call {self.operator}: {self.about}"
+
+
+Action = Scale | SetVersion | SetRoute | Command | Call
 
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """An action, `after` so many seconds of its stage."""
+    """An action, `after` so many seconds of its stage: to the moment, whatever the clock's ticks."""
 
     action: Action
     after: Seconds = 0.0
@@ -198,14 +231,66 @@ class Elapsed:
         return f"{write_duration(self.seconds)} have passed"
 
 
+class OnInconclusive(StrEnum):
+    """What becomes of a guard that cannot say, once all else that the stage waits for is there."""
+
+    WAIT = "wait"
+    PROCEED = "proceed"
+    UNDO = "undo"
+
+
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """The latest judgement of each of these guards is PASS, of a window that ended in this stage."""
+    """The latest judgement of each of these guards is PASS, of a window that ended in this stage.
+
+    `inconclusive` says what an INCONCLUSIVE one then counts for: nothing yet, a pass, or a failure.
+    """
 
     guards: tuple[str, ...]
+    inconclusive: OnInconclusive = OnInconclusive.WAIT
 
     def __str__(self) -> str:
-        return "guard " + " and ".join(self.guards) + (" passes" if len(self.guards) == 1 else " pass")
+        said = "guard " + " and ".join(self.guards) + (" passes" if len(self.guards) == 1 else " pass")
+        return said + _INCONCLUSIVE[self.inconclusive]
+
+
+_INCONCLUSIVE = {
+    OnInconclusive.WAIT: "",
+    OnInconclusive.PROCEED: ", or cannot say",
+    OnInconclusive.UNDO: "; back if it cannot say",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The person who was called on entering the stage has approved."""
+
+    operator: str
+
+    def __str__(self) -> str:
+        return f"{self.operator} has approved"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The users of both groups have been counted since all else was there; that is all that is wanted."""
+
+    def __str__(self) -> str:
+        return "the users of both groups are counted"
+
+
+@dataclass(frozen=True, slots=True)
+class Wins:
+    """The same, and more of the candidate's users converted, with p < `alpha`; else the way back.
+
+    Nobody wins where the groups' sizes contradict the share `expected` at the candidate (None: unknown).
+    """
+
+    alpha: float
+    expected: float | None = None
+
+    def __str__(self) -> str:
+        return f"the candidate converts better, p < {write_share(self.alpha)}; back if not"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +303,7 @@ class Overdue:
         return f"{self.pool} reports ProgressDeadlineExceeded"
 
 
-Until = Ready | Gone | Routed | Elapsed | Passed | Overdue
+Until = Ready | Gone | Routed | Elapsed | Passed | Overdue | Approved | Counted | Wins
 
 
 class OnDeadline(StrEnum):
@@ -234,7 +319,8 @@ class Stage:
 
     `deadline` counts from entering; `given_up` are conditions any of which counts as a deadline passed. A
     guard that fails, a deadline passed with `on_deadline` UNDO, or an abort leads to `undo`, stages of their
-    own. A stage that waits for pods is stuck while it has seen none more become available for `stalls_after`.
+    own; where `pages` names an operator, a failing guard calls that person, whose abort leads back. A stage
+    that waits for pods is stuck while it has seen none more become available for `stalls_after`.
     """
 
     name: str
@@ -246,16 +332,21 @@ class Stage:
     on_deadline: OnDeadline = OnDeadline.UNDO
     stalls_after: Seconds = 600.0
     undo: tuple["Stage", ...] = ()
+    pages: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Stages in order, over pools that run the stable version at first (`start`: pool and pods)."""
+    """Stages in order, over pools that run the stable version at first (`start`: pool and pods).
+
+    A plan that does not promote ends as it began: it only reports what it saw.
+    """
 
     start: tuple[tuple[Pool, int], ...]
     route: Route
     via: str
     stages: tuple[Stage, ...]
+    promotes: bool = True
 
     @property
     def pools(self) -> tuple[Pool, ...]:
@@ -263,9 +354,19 @@ class Plan:
         seen = {pool: None for pool, _ in self.start}
         for stage in self.every_stage():
             for timed in stage.enter:
-                if not isinstance(timed.action, SetRoute):
+                if not isinstance(timed.action, SetRoute | Call):
                     seen.setdefault(timed.action.pool)
         return tuple(seen)
+
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """Every guard that judges some stage, in order of appearance."""
+        return tuple(dict.fromkeys(name for stage in self.stages for name in stage.guards))
+
+    @property
+    def counts_groups(self) -> bool:
+        """Whether some stage asks for the users of both groups."""
+        return any(isinstance(c, Counted | Wins) for stage in self.stages for c in stage.until)
 
     def every_stage(self) -> tuple[Stage, ...]:
         """All stages, each followed by those of its way back."""

@@ -8,24 +8,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from scenarios.conversion import verdict
 from scenarios.guard import Judgement, Sample, enough, judge
 from scenarios.observe import Observation, PoolSeen
 from scenarios.plan import (
     Action,
+    Approved,
+    Call,
+    Counted,
     Elapsed,
     Gone,
     OnDeadline,
+    OnInconclusive,
     Overdue,
     Passed,
     Plan,
     Ready,
     Routed,
     Stage,
+    Timed,
     Until,
+    Wins,
 )
 from scenarios.world import Guard
 
 Guards = Mapping[str, Guard]
+PAGE = "page"
+"""The id of the call that a guard makes."""
 
 
 class Verdict(StrEnum):
@@ -35,6 +44,7 @@ class Verdict(StrEnum):
     ROLLED_BACK = "rolled_back"
     STUCK = "stuck"
     OUT_OF_TIME = "out_of_time"
+    REPORTED = "reported"
 
 
 class Kind(StrEnum):
@@ -42,6 +52,7 @@ class Kind(StrEnum):
 
     STAGE = "stage"
     GUARD = "guard"
+    PAGE = "page"
     DEADLINE = "deadline"
     DECIDED = "decided"
     STUCK = "stuck"
@@ -80,7 +91,7 @@ class State:
     """Where a release is. `back` is the stage whose way back is walked, None while going forward.
 
     `available` is the most pods of the wanted version that the stage has seen available, reached at
-    `grown_at`.
+    `grown_at`. `paged` says why a person was called, which happens once.
     """
 
     back: int | None = None
@@ -96,6 +107,7 @@ class State:
     reason: str = ""
     available: int = 0
     grown_at: float = 0.0
+    paged: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +146,13 @@ def step(plan: Plan, guards: Guards, state: State, seen: Observation) -> Step:
     if not answered <= state.done:
         state = replace(state, done=state.done | answered)
     state = _count_pods(stage, _judge_all(guards, state, seen, stage.guards), seen)
+    paged = _page(guards, stage, state, seen)
+    then = _proceed(plan, guards, stage, paged.state, seen)
+    return Step(then.state, paged.actions + then.actions, paged.events + then.events)
+
+
+def _proceed(plan: Plan, guards: Guards, stage: Stage, state: State, seen: Observation) -> Step:
+    """Turn back, give up, go on or wait, now that all that was seen is noted."""
     refused = {i: why for i, why in seen.refused.items() if i in state.asked and i not in state.done}
     if (why := _gone_wrong(guards, stage, state, seen)) is not None:
         return _turn_back(plan, state, seen.t, *why)
@@ -167,15 +186,52 @@ def _judge_all(guards: Guards, state: State, seen: Observation, active: tuple[st
 
 
 def _gone_wrong(guards: Guards, stage: Stage, state: State, seen: Observation) -> tuple[Kind, str] | None:
-    """Why to turn back at once, if there is a reason; only a guard scraped just now can give one."""
+    """Why to turn back at once, if there is a reason."""
     if state.back is not None:
         return None
     if seen.abort:
-        return Kind.DECIDED, "abort was asked for"
+        return Kind.DECIDED, "abort was asked for" + (f" because {state.paged}" if state.paged else "")
+    if stage.pages is None and (why := _guarded(guards, stage, state, seen)) is not None:
+        return Kind.GUARD, why
+    why = _lost(stage, state, seen)
+    return None if why is None else (Kind.DECIDED, why)
+
+
+def _guarded(guards: Guards, stage: Stage, state: State, seen: Observation) -> str | None:
+    """What a guard has against going on; only one scraped just now can fail."""
+    judged = state.judged or {}
     for name in stage.guards:
-        if name in seen.windows and state.judged and state.judged[name].failing > guards[name].tolerate:
-            return Kind.GUARD, f"guard {name} failed"
+        if name in seen.windows and judged[name].failing > guards[name].tolerate:
+            return f"guard {name} failed"
+    for condition in stage.until:
+        if not isinstance(condition, Passed) or condition.inconclusive is not OnInconclusive.UNDO:
+            continue
+        unsure = [name for name in condition.guards if _said(name, state) is Judgement.INCONCLUSIVE]
+        if unsure and _waited(stage, state, seen):
+            return f"guard {unsure[0]} was inconclusive"
     return None
+
+
+def _lost(stage: Stage, state: State, seen: Observation) -> str | None:
+    """Why the candidate lost a test that is over."""
+    for condition in stage.until:
+        if isinstance(condition, Wins) and seen.groups is not None:
+            others = [c for c in stage.until if c is not condition]
+            if _answered(stage, state) and all(_holds(c, stage, state, seen) for c in others):
+                return verdict(seen.groups, condition.alpha, condition.expected)
+    return None
+
+
+def _page(guards: Guards, stage: Stage, state: State, seen: Observation) -> Step:
+    """Call the person whom a guard pages, once for a release."""
+    if stage.pages is None or state.paged or state.back is not None:
+        return Step(state)
+    why = _guarded(guards, stage, state, seen)
+    if why is None:
+        return Step(state)
+    call = Asked(PAGE, Call(stage.pages, why))
+    told = Event(seen.t, Kind.PAGE, f"{why}; {stage.pages} is called")
+    return Step(replace(state, paged=why), (call,), (told,))
 
 
 def _overdue(stage: Stage, state: State, seen: Observation, refused: Mapping[str, str]) -> str | None:
@@ -184,7 +240,7 @@ def _overdue(stage: Stage, state: State, seen: Observation, refused: Mapping[str
     if stage.deadline is not None and seen.t >= state.entered_at + stage.deadline:
         return f"{stage.name} took longer than its deadline"
     for condition in stage.given_up:
-        if _holds(condition, state, seen) and state.done >= state.asked:
+        if _holds(condition, stage, state, seen) and state.done >= state.asked:
             return str(condition)
     return None
 
@@ -219,13 +275,15 @@ def _held_until(stage: Stage, state: State) -> float:
 
 
 def _all_ready(stage: Stage, state: State, seen: Observation) -> bool:
-    return all(_holds(condition, state, seen) for condition in stage.until if isinstance(condition, Ready))
+    return all(
+        _holds(condition, stage, state, seen) for condition in stage.until if isinstance(condition, Ready)
+    )
 
 
 def _waiting_for(stage: Stage, state: State, seen: Observation) -> str:
     if not _all_ready(stage, state, seen):
         return "no more pods became available"
-    missing = (str(condition) for condition in stage.until if not _holds(condition, state, seen))
+    missing = (str(condition) for condition in stage.until if not _holds(condition, stage, state, seen))
     return "still waiting until " + "; ".join(missing)
 
 
@@ -252,10 +310,10 @@ def _leave(plan: Plan, state: State, t: float, events: tuple[Event, ...]) -> Ste
     state = replace(state, stuck_at=None, reason="" if state.back is None else state.reason)
     if state.back is None and state.index == _last_guarded(plan):
         state = replace(state, decided_at=t)
-        events += (Event(t, Kind.DECIDED, "promote"),)
+        events += (Event(t, Kind.DECIDED, "promote" if plan.promotes else "report"),)
     if state.index + 1 < len(path(plan, state)):
         return _enter(plan, state, t, state.index + 1, state.back, events)
-    word = "promoted" if state.back is None else "rolled back"
+    word = "rolled back" if state.back is not None else "promoted" if plan.promotes else "reported"
     settled = replace(state, settled_at=t, asked=frozenset())
     return Step(settled, (), (*events, Event(t, Kind.SETTLED, word)))
 
@@ -293,18 +351,31 @@ def _ask_due(stage: Stage, state: State, t: float) -> tuple[State, tuple[Asked, 
     due = tuple(
         Asked(action_id(state, place), timed.action)
         for place, timed in enumerate(stage.enter)
-        if t >= state.entered_at + timed.after and action_id(state, place) not in state.asked
+        if t >= _due(state, timed) and action_id(state, place) not in state.asked
     )
     if not due:
         return state, ()
     return replace(state, asked=state.asked | {a.id for a in due}), due
 
 
+def _due(state: State, timed: Timed) -> float:
+    """When an action of the stage is due, to the nanosecond, in which a simulated clock counts."""
+    return round(state.entered_at + timed.after, 9)
+
+
+def _answered(stage: Stage, state: State) -> bool:
+    return len(state.asked) == len(stage.enter) and state.done >= state.asked
+
+
+def _waited(stage: Stage, state: State, seen: Observation) -> bool:
+    """Whether nothing but a judgement is missing: actions are answered, pods and routes there, time is up."""
+    waits = (c for c in stage.until if not isinstance(c, Passed | Approved | Counted | Wins))
+    return _answered(stage, state) and all(_holds(c, stage, state, seen) for c in waits)
+
+
 def _holds_all(stage: Stage, state: State, seen: Observation) -> bool:
     """Every action was asked for and answered, and every condition holds."""
-    if len(state.asked) < len(stage.enter) or state.done < state.asked:
-        return False
-    return all(_holds(condition, state, seen) for condition in stage.until)
+    return _answered(stage, state) and all(_holds(condition, stage, state, seen) for condition in stage.until)
 
 
 def _ready(pool: PoolSeen | None) -> bool:
@@ -319,17 +390,25 @@ def _gone(pool: PoolSeen | None) -> bool:
     return pool is None or (not pool.terminating and not any(c[0] for c in pool.pods.values()))
 
 
+def _said(name: str, state: State) -> Judgement | None:
+    """The guard's latest judgement of a window that ended in this stage; None if there was none."""
+    judged = (state.judged or {}).get(name)
+    return judged.judgement if judged is not None and judged.taken_at > state.entered_at else None
+
+
 def _passed(condition: Passed, state: State) -> bool:
-    judged = state.judged or {}
-    return all(
-        name in judged
-        and judged[name].judgement is Judgement.PASS
-        and judged[name].taken_at > state.entered_at
-        for name in condition.guards
-    )
+    good = [Judgement.PASS]
+    good += [Judgement.INCONCLUSIVE] if condition.inconclusive is OnInconclusive.PROCEED else []
+    return all(_said(name, state) in good for name in condition.guards)
 
 
-def _holds(condition: Until, state: State, seen: Observation) -> bool:
+def _approved(stage: Stage, state: State, seen: Observation) -> bool:
+    """Whether every call of this stage was answered by an approval."""
+    calls = (action_id(state, i) for i, timed in enumerate(stage.enter) if isinstance(timed.action, Call))
+    return all(call in seen.approved for call in calls)
+
+
+def _holds(condition: Until, stage: Stage, state: State, seen: Observation) -> bool:
     match condition:
         case Ready(pool):
             return _ready(seen.pools.get(pool))
@@ -343,15 +422,28 @@ def _holds(condition: Until, state: State, seen: Observation) -> bool:
             return _passed(condition, state)
         case Overdue(pool):
             return pool in seen.pools and seen.pools[pool].overdue
+        case Approved():
+            return _approved(stage, state, seen)
+        case Counted():
+            return seen.groups is not None
+        case Wins(alpha, expected):
+            return seen.groups is not None and verdict(seen.groups, alpha, expected) is None
+
+
+def next_due(plan: Plan, state: State, now: float) -> float | None:
+    """The next instant after `now` at which an action of the stage is due; None if none is to come."""
+    if state.settled_at is not None or state.index < 0:
+        return None
+    times = (_due(state, timed) for timed in path(plan, state)[state.index].enter)
+    return min((t for t in times if t > now), default=None)
 
 
 def next_wake(plan: Plan, state: State, now: float) -> float | None:
-    """The next instant after `now` at which time alone could change something; None if there is none."""
+    """The next instant after `now` at which a condition on time could change; None if there is none."""
     if state.settled_at is not None or state.index < 0:
         return None
     stage = path(plan, state)[state.index]
-    waits = [timed.after for timed in stage.enter]
-    waits += [c.seconds for c in (*stage.until, *stage.given_up) if isinstance(c, Elapsed)]
+    waits = [c.seconds for c in (*stage.until, *stage.given_up) if isinstance(c, Elapsed)]
     waits += [stage.deadline] if stage.deadline is not None else []
     instants = [state.entered_at + wait for wait in waits]
     instants += [moved + stage.stalls_after for moved in (state.grown_at, _held_until(stage, state))]
@@ -361,8 +453,9 @@ def next_wake(plan: Plan, state: State, now: float) -> float | None:
 def outcome(plan: Plan, state: State) -> Outcome:
     """How it ended, as of the last observation."""
     if state.settled_at is not None:
-        verdict = Verdict.PROMOTED if state.back is None else Verdict.ROLLED_BACK
+        forward = Verdict.PROMOTED if plan.promotes else Verdict.REPORTED
+        ended = forward if state.back is None else Verdict.ROLLED_BACK
     else:
-        verdict = Verdict.OUT_OF_TIME if state.stuck_at is None else Verdict.STUCK
+        ended = Verdict.OUT_OF_TIME if state.stuck_at is None else Verdict.STUCK
     stage = path(plan, state)[state.index].name if state.index >= 0 else ""
-    return Outcome(verdict, state.decided_at, state.settled_at, stage, state.reason)
+    return Outcome(ended, state.decided_at, state.settled_at, stage, state.reason)

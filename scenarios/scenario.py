@@ -1,6 +1,6 @@
 """A scenario: one world, the strategies to try in it, and the candidates to try them with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Literal, Self
 
@@ -16,7 +16,7 @@ from scenarios.prefer import Prefer
 from scenarios.require import Requirement
 from scenarios.route import Unrealisable, lower
 from scenarios.routers import KubeProxy, Router
-from scenarios.strategy import Written
+from scenarios.strategies import Written
 from scenarios.units import write_duration
 from scenarios.version import Pods, Service, Version
 from scenarios.world import FORMAT, Clock, Guard, Observe, Slo
@@ -69,13 +69,7 @@ class Scenario(Model):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         problems: list[tuple[tuple[str | int, ...], str]] = []
-        for name, written in self.strategies.items():
-            strategy, place = written.strategy, ("strategies", name, written.kind)
-            for index, guard in enumerate(strategy.guards):
-                if guard not in self.guards:
-                    problems.append(((*place, "guards", index), unknown("guard", guard, self.guards)))
-            if strategy.via not in self.routers:
-                problems.append(((*place, "via"), unknown("router", strategy.via, self.routers)))
+        problems += self._undefined()
         for name, required in self.require.items():
             named = (("strategy", self.strategies), ("candidate", self.variants))
             for kind, known in named:
@@ -85,6 +79,17 @@ class Scenario(Model):
         if problems:
             raise Misplaced(*problems)
         return self
+
+    def _undefined(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Names that strategies mention and the file does not define."""
+        defined: dict[str, Iterable[str]] = {
+            "guard": self.guards, "router": self.routers, "operator": self.operators,
+        }  # fmt: skip
+        for name, written in self.strategies.items():
+            for place, kind, mentioned in written.strategy.mentions():
+                if mentioned not in defined[kind]:
+                    where = ("strategies", name, written.kind, *place)
+                    yield where, unknown(kind, mentioned, defined[kind])
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:

@@ -4,7 +4,8 @@ from typing import Any
 
 from scenarios.model import NAME
 from scenarios.scenario import Scenario
-from scenarios.strategy import KINDS
+from scenarios.strategies import PARTS
+from scenarios.strategies.sequence import Part
 from scenarios.units import DURATION, RATE
 from scenarios.world import FORMAT
 
@@ -27,13 +28,11 @@ def json_schema() -> _Schema:
     definitions["Version"]["properties"]["from"] = _from(
         "what this version does not say, it takes over from here"
     )
-    for model in KINDS.values():
+    for model in PARTS.values():
         _inheriting(definitions[model.__name__])
-    definitions[_written(schema)] |= {
-        "description": "A strategy: one key, which names its kind.",
-        "minProperties": 1,
-        "maxProperties": 1,
-    }
+    one_key = {"minProperties": 1, "maxProperties": 1}
+    definitions[_written(schema)] |= {"description": "A strategy: one key, which names its kind.", **one_key}
+    definitions[Part.__name__] |= one_key
     for name, plain in _PLAIN.items():
         described = definitions[name].pop("description", None)
         definitions[name] = {"description": described, "anyOf": [plain, definitions[name]]}

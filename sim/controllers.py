@@ -57,7 +57,7 @@ class PoolController:
         self._create, self._report, self._slowness = create, report, slowness
         self.replica_sets: tuple[ReplicaSet, ...] = ()
         self.pods: list[Pod] = []
-        self.overdue = False
+        self.overdue = self.paused = False
         self.changes = 0  # grows with everything that could be seen to change
         self._planned = self._completed = self._watching = False
         self._progressed_at = clock.now
@@ -77,6 +77,32 @@ class PoolController:
         self._progressed_at, self.overdue, self._completed = self.clock.now, False, False
         self._watching = False  # the deadline may have become shorter
         self.poke()
+
+    def pause(self) -> None:
+        """From now on it only scales; the controller learns of it as late as of any change."""
+        self._pause(wanted=True)
+
+    def resume(self) -> None:
+        """It goes on with what its template says; progress is counted anew."""
+        self._pause(wanted=False)
+
+    def _pause(self, *, wanted: bool) -> None:
+        self.paused = wanted
+        self.clock.after(round(REACTION * self._slowness()), Order.CONTROLLER, self._learn_of_pause)
+
+    def _learn_of_pause(self) -> None:
+        if self.deployment.paused != self.paused:
+            self.change(paused=self.paused)
+
+    def undo(self) -> str | None:
+        """Back to the template before this one; why not, where that is refused [kubectl rollout undo]."""
+        if self.paused:
+            return f"{self.pool} is paused, and a paused Deployment is not undone: resume it first"
+        before = [rs for rs in self.replica_sets if rs.version != self.deployment.version]
+        if not before:
+            return f"{self.pool} has had no other template to go back to"
+        self.change(version=before[-1].version)
+        return None
 
     def poke(self) -> None:
         """Something changed: sync soon, once for all changes until then."""
@@ -105,7 +131,18 @@ class PoolController:
                 self._resize(replica_set)
             self._refresh()
             self.changes += 1
+        else:
+            self._replace_lost()
         self._watch_progress()
+
+    def _replace_lost(self) -> None:
+        """The ReplicaSets make up for pods that others deleted: evicted ones, and those of a lost node."""
+        short = [rs for rs in self.replica_sets if rs.created < rs.spec]
+        for replica_set in short:
+            self._resize(replica_set)
+        if short:
+            self._refresh()
+            self.changes += 1
 
     def counts(self) -> dict[str, tuple[int, int, int]]:
         """By version, of pods that are not terminating: existing, ready, available."""
@@ -149,12 +186,13 @@ class PoolController:
         since = (self.clock.now - self._progressed_at) / SECOND
         # until the next change: pods that fail later are no rollout
         self._completed = self._completed or is_complete(self.deployment.replicas, now)
-        late = has_timed_out(deadline, since, COMPLETE if self._completed else "")
+        done, paused = self._completed, self.deployment.paused  # a paused rollout is not late
+        late = not paused and has_timed_out(deadline, since, COMPLETE if done else "")
         if late != self.overdue:
             self.overdue = late
             self.changes += 1
             self._report()
-        if deadline is not None and not self._completed and not late and not self._watching:
+        if deadline is not None and not (done or late or paused or self._watching):
             # upstream looks again a second after the deadline; one look ahead is enough, it makes the next
             self._watching = True
             self.clock.at(self._progressed_at + nanoseconds(deadline) + SECOND, Order.CONTROLLER, self._look)

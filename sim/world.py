@@ -9,13 +9,29 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scenarios.backend import drive
+from scenarios.conversion import Groups
+from scenarios.conversion import groups as count_groups
 from scenarios.draws import Purpose, draw, u
 from scenarios.faults import NodeDown, NodeDrain, NodeSlow, SlowDependency
 from scenarios.guard import Sample, Seen
 from scenarios.observe import Observation, PoolSeen, window
-from scenarios.plan import CANDIDATE, STABLE, ByReplicas, Plan, Route, Scale, SetRoute, SetVersion
+from scenarios.plan import (
+    CANDIDATE,
+    STABLE,
+    ByReplicas,
+    Call,
+    Command,
+    Plan,
+    Route,
+    Rules,
+    Scale,
+    SetRoute,
+    SetVersion,
+    Verb,
+)
 from scenarios.record import ARM, PodEvent, Record, RouteChange, Trial, Truth
 from scenarios.record import Pods as PodHistory
 from scenarios.release import Asked
@@ -33,6 +49,7 @@ from sim.controllers import PoolController
 from sim.endpoints import Endpoints, Serving, proxies
 from sim.faults import Faults, Reach
 from sim.nodes import Node, emptiest, in_turn
+from sim.people import People
 from sim.pods import Kit, Pace, Pod, after_sigterm
 from sim.requests import Requests, shared_blocks
 
@@ -88,9 +105,13 @@ class World:
         self.answered_at = self.clock.now
         self.done: set[str] = set()
         self.refused: dict[str, str] = {}
-        self.guards = {name: scenario.guards[name] for name in self._guard_names()}
+        self.plan: Plan | None = None
+        self.guards: dict[str, Guard] = {}
         self.windows: dict[str, Mapping[str, object]] = {}
         self.fresh: dict[str, object] = {}
+        self.people = People(scenario.operators, trial.seed, self.clock, self.notice)
+        self.groups: Groups | None = None
+        self.users_before: NDArray[np.uint32] | None = None
         self.faults = self._faults()
 
     # --- what a trial is -------------------------------------------------------------------------
@@ -103,26 +124,35 @@ class World:
 
     def release(self, plan: Plan) -> Record:
         """The strategy's plan, driven to its end or to the horizon."""
+        self.plan = plan
+        self.guards = {name: self.scenario.guards[name] for name in plan.guards}
         self._start(plan.start, plan.route, STABLE)
         self.clock.at(0, Order.TICK, _nothing)
         self.clock.run(0)
-        if self.guards:
+        if self._watched:
             self._scrape(0)
         self.notice()
         observed, decisions = drive(plan, self.guards, self.look, self.ask)
-        self.guards = {}
+        self.plan = None
         truth = self._finish()
         asked = tuple((t, a.id, a.action) for t, a in decisions.asked)
         return Record(self.trial, truth, observed, asked, decisions.events, decisions.outcome)
 
+    @property
+    def _watched(self) -> bool:
+        """Whether a release is under way that wants metrics."""
+        return self.plan is not None and bool(self.guards or self.plan.counts_groups)
+
     # --- the release's port ----------------------------------------------------------------------
 
-    def look(self, wake: float | None) -> Observation | None:
-        """Go on until something may have changed, or to the tick after `wake`; None at the horizon."""
+    def look(self, wake: float | None, due: float | None) -> Observation | None:
+        """Go on until something may have changed, the tick after `wake`, or `due`; None at the horizon."""
         following = (self.clock.now // self.tick + 1) * self.tick
         limit = self.horizon if wake is None else min(max(on_grid(wake, self.tick), following), self.horizon)
         if self.every_tick:
             limit = min(limit, following)
+        if due is not None:
+            limit = min(limit, nanoseconds(due))
         self.clock.at(limit, Order.TICK, _nothing)
         while True:
             upcoming = self.clock.upcoming()
@@ -146,6 +176,7 @@ class World:
 
     def _observation(self) -> Observation:
         windows, self.fresh = self.fresh, {}
+        groups, self.groups = self.groups, None
         return Observation(
             self.clock.seconds,
             {name: self._pool_seen(pool) for name, pool in self.pools.items()},
@@ -153,6 +184,9 @@ class World:
             frozenset(self.done),
             dict(self.refused),
             windows,  # type: ignore[arg-type]
+            self.people.abort,
+            frozenset(self.people.approved),
+            groups,
         )
 
     def _pool_seen(self, pool: PoolController) -> PoolSeen:
@@ -163,6 +197,7 @@ class World:
         return seen
 
     def _do(self, asked: Asked) -> None:
+        refused = self._command(asked.action) if isinstance(asked.action, Command) else None
         match asked.action:
             case Scale(pool, pods):
                 self._pool(pool).change(replicas=pods)
@@ -170,8 +205,25 @@ class World:
                 self._set_version(action)
             case SetRoute(_, route):
                 self._set_route(route)
-        self.done.add(asked.id)
+            case Call() as call:
+                self.people.call(asked.id, call)
+        if refused is None:
+            self.done.add(asked.id)
+        else:
+            self.refused[asked.id] = refused
         self.notice()
+
+    def _command(self, command: Command) -> str | None:
+        """Do it, or say why it is refused."""
+        pool = self._pool(command.pool)
+        match command.verb:
+            case Verb.PAUSE:
+                pool.pause()
+            case Verb.RESUME:
+                pool.resume()
+            case Verb.UNDO:
+                return pool.undo()
+        return None
 
     def _set_version(self, action: SetVersion) -> None:
         min_ready = self._min_ready(action.version) if action.min_ready is None else float(action.min_ready)
@@ -184,6 +236,7 @@ class World:
         )
 
     def _set_route(self, route: Route) -> None:
+        self.users_before = None
         self.routes.append(RouteChange(self.clock.seconds, route, None))
         self.endpoints.set_route(lower(route, self.router))
 
@@ -292,12 +345,27 @@ class World:
         self.clock.at(seen_at, Order.SCRAPE, lambda: self._publish(taken_at))
 
     def _publish(self, taken_at: int) -> None:
-        if not self.guards:
+        if not self._watched:
             return
         self.requests.advance(self.clock.seconds)
+        self.groups = self._count_groups()
         self.fresh = {name: self._window(guard, taken_at) for name, guard in self.guards.items()}
         self.notice()
         self._scrape(taken_at + int(self.scenario.observe.every))
+
+    def _begin_groups(self, route: Route) -> None:
+        """Whoever asks from now on is in a group, where the plan compares them."""
+        if self.plan is not None and self.plan.counts_groups and isinstance(route, Rules):
+            self.requests.advance(self.clock.seconds)
+            self.users_before = self.requests.tally.users.copy()
+
+    def _count_groups(self) -> Groups | None:
+        if self.users_before is None:
+            return None
+        shares = [self.kits[version].version.conversion or 0.0 for version in (STABLE, CANDIDATE)]
+        return count_groups(
+            self.trial.seed, self.users_before, self.requests.tally.users, (shares[0], shares[1])
+        )
 
     def _window(self, guard: Guard, taken_at: int) -> Seen:
         if self.faults.no_metrics(taken_at):
@@ -390,6 +458,7 @@ class World:
     def _route_in_force(self) -> None:
         if self.routes and self.routes[-1].in_force is None:
             self.routes[-1] = replace(self.routes[-1], in_force=self.clock.seconds)
+            self._begin_groups(self.routes[-1].route)
         self.notice()
 
     # --- what the scenario says ------------------------------------------------------------------
@@ -399,11 +468,6 @@ class World:
         if strategy == ARM:
             return next(iter(scenario.routers.values()))
         return scenario.routers[scenario.strategies[strategy].strategy.via]
-
-    def _guard_names(self) -> tuple[str, ...]:
-        if self.trial.strategy == ARM:
-            return ()
-        return self.scenario.strategies[self.trial.strategy].strategy.guards
 
     def _kit(self, version: str) -> Kit:
         runs = self.scenario.version(version, self.trial.candidate or next(iter(self.scenario.variants)))

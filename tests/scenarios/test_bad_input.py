@@ -217,7 +217,7 @@ def test_the_good_text_is_good():
             "{rolling: {}}",
             "{rolling: {}, recreate: {}}",
             "f.yaml:25: strategies.rolling: expected exactly one kind of strategy: recreate, rolling,"
-            " blue_green, in_place_halves, canary",
+            " paused_rolling, blue_green, in_place_halves, canary, ab_test, shadow, sequence",
         ),
         # names of other things
         (

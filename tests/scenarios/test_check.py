@@ -94,7 +94,7 @@ def test_problems_come_before_warnings_before_notes() -> None:
 
 def test_how_things_stand_in_each_stage() -> None:
     plan = loads(BASE, "test", (CANARY,)).plan("it")
-    now = {standing.stage.name: standing for standing in standings(plan)}
+    now = {standing.stage.name: standing for standing in standings(plan, {})}
     assert (now["5% pods"].serving, now["5% pods"].candidate_share) == (10, 0)
     # one pod takes 5 %: the canary pool caps the service at 20 pods' worth, main's 95 % at 10.5
     assert now["5%"].serving == pytest.approx(10 / 0.95)

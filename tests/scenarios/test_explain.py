@@ -82,7 +82,7 @@ def test_conditions_and_actions_as_data() -> None:
     assert step["until"] == [
         {"routed": {"entry": "users"}},
         {"elapsed": {"seconds": 120.0}},
-        {"passed": {"guards": ["errors"]}},
+        {"passed": {"guards": ["errors"], "inconclusive": "wait"}},
     ]
     assert step["deadline"] == 720.0
     assert step["on_deadline"] == "undo"

@@ -35,6 +35,7 @@ from scenarios.release import (
     Step,
     Verdict,
     action_id,
+    next_due,
     next_wake,
     outcome,
     path,
@@ -112,7 +113,8 @@ def test_a_timed_action_is_asked_for_when_its_time_has_come_and_once() -> None:
     walk = Walk(plan(Stage("both", (Timed(GROW), late), (Elapsed(10.0),))))
     asked = [[a.action for a in walk.see(t).actions] for t in (0.0, 4.9, 5.0, 5.1)]
     assert asked == [[GROW], [], [SHRINK], []]
-    assert next_wake(walk.plan, State(index=0), 0.0) == 5.0
+    assert next_due(walk.plan, State(index=0), 0.0) == 5.0
+    assert next_due(walk.plan, State(index=0), 5.0) is None
 
 
 def test_a_stage_is_left_only_when_every_action_is_asked_for_and_answered() -> None:
@@ -455,7 +457,7 @@ def test_it_wakes_for_whatever_time_alone_can_change() -> None:
     while (wake := next_wake(plan(stage), state, now)) is not None:
         wakes.append(wake - 100.0)
         now = wake
-    assert wakes == [3.0, 10.0, 60.0, 600.0, 610.0]
+    assert wakes == [10.0, 60.0, 600.0, 610.0]
     assert next_wake(plan(stage), State(), 0.0) is None
 
 
@@ -475,7 +477,7 @@ def test_replaying_what_was_seen_gives_the_same_decisions() -> None:
 def test_driving_keeps_only_what_it_needs_and_replays_to_the_same() -> None:
     seen = iter([Observation(float(t), done=frozenset({"forward.0.0"})) for t in range(15)])
     asked = []
-    kept, decided = drive(ONE, GUARDS, lambda wake: next(seen, None), asked.append)
+    kept, decided = drive(ONE, GUARDS, lambda wake, due: next(seen, None), asked.append)
     assert [o.t for o in kept] == [0.0, 1.0, 10.0]  # entered, answered, held
     assert [a.id for a in asked] == ["forward.0.0"]
     assert replay(ONE, GUARDS, kept) == decided
@@ -536,4 +538,5 @@ def test_whatever_is_seen_the_fold_keeps_its_promises(
         if state == before:
             assert result == Step(before)  # so what changed nothing need not be kept
         assert (wake := next_wake(of, state, t)) is None or wake > t
+        assert (due := next_due(of, state, t)) is None or due > t
     assert replay(of, guards, seen).outcome == outcome(of, state)

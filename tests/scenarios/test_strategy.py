@@ -5,39 +5,53 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.load import load, loads
+from scenarios.errors import ScenarioError
+from scenarios.load import as_document, from_document, load, loads
 from scenarios.plan import (
     CANDIDATE,
     STABLE,
     USERS,
+    Approved,
     ByReplicas,
+    Call,
+    Command,
+    Counted,
     Elapsed,
     Gone,
+    Match,
     OnDeadline,
+    OnInconclusive,
     Overdue,
     Passed,
     Plan,
     Ready,
+    Route,
     Routed,
+    Rules,
     Scale,
     SetRoute,
     SetVersion,
     Split,
     Stage,
+    Sticky,
+    Timed,
+    Verb,
+    Wins,
     split,
     whole,
 )
 from scenarios.route import Unrealisable
 from scenarios.scenario import Scenario
 from scenarios.semantics.deployment_spec import Recreate, RollingUpdate
-from scenarios.strategy import KINDS
+from scenarios.strategies import KINDS
 
 WORLD = """
 format: rolloutlab/1
 name: test
 service: {replicas: 10}
 traffic: {rate: 100/s}
-routers: {service: {kind: kube-proxy}, edge: {kind: ingress-nginx}}
+routers: {service: {kind: kube-proxy}, edge: {kind: ingress-nginx}, mesh: {kind: proxy}}
+operators: {on_call: {}}
 guards: {errors: {metric: failure_share, limit: 1%}}
 strategies:
 """
@@ -53,16 +67,33 @@ WRITTEN = {
     "canary by weight, swapped": "{canary: {via: edge, steps: [5%], promote: swap, guards: [errors]}}",
     "canary by replicas": "{canary: {steps: [5%, 25%], guards: [errors]}}",
     "canary by replicas, swapped": "{canary: {steps: [5%], promote: swap, guards: [errors]}}",
+    "paused": "{paused_rolling: {guards: [errors], back: finish}}",
+    "paused, image back": "{paused_rolling: {guards: [errors], back: set_image, pause_after: 0s}}",
+    "halves and more": "{in_place_halves: {extra_pods: 50%, guards: [errors], approve: on_call}}",
+    "asked": "{blue_green: {guards: [errors], approve: on_call, operator: on_call}}",
 }
+LOOKING = {
+    "shadow": "{shadow: {via: mesh, share: 20%, guards: [errors]}}",
+    "test": "{ab_test: {via: mesh, by: {users: 30%}, guards: [errors]}}",
+    "by region": "{ab_test: {via: mesh, by: {header: Region, value: shenzhen}, pods: 3}}",
+}
+PROMOTING = {
+    "matched": "{canary: {via: mesh, match: [{header: Region, value: a}, {cookie: beta}], steps: [5%, 25%], "
+    "sticky: both, guards: [errors]}}",
+    "winner": "{ab_test: {via: mesh, by: {sticky: 20%}, then: promote_winner, guards: [errors]}}",
+}
+RULED = {**LOOKING, **PROMOTING}
 
 
 def world(replicas: int = 10) -> Scenario:
-    lines = "".join(f"  {name}: {text}\n" for name, text in WRITTEN.items())
+    lines = "".join(f"  {name}: {text}\n" for name, text in (WRITTEN | RULED).items())
     return loads(WORLD + lines, "test", [f"service.replicas={replicas}"])
 
 
 def plan(name: str, replicas: int = 10) -> Plan:
-    return world(replicas).plan(name)
+    chosen = world(replicas)
+    strategy = chosen.strategies[name].strategy
+    return strategy.plan(chosen.service, chosen.routers[strategy.via])
 
 
 def actions(stage: Stage) -> list[object]:
@@ -96,6 +127,48 @@ def back(of: Plan) -> dict[str, list[str]]:
         ("canary by weight, swapped", ["5% pods", "5%", "grow canary", "all on canary", "remove main"]),
         ("canary by replicas", ["5% pods", "5%", "25% pods", "25%", "roll main", "remove canary"]),
         ("canary by replicas, swapped", ["5% pods", "5%", "grow canary", "remove main"]),
+        ("paused", ["first pods", "rest", "judged"]),
+        (
+            "halves and more",
+            [
+                "more right",
+                "left out",
+                "left up",
+                "swap",
+                "approve the right half",
+                "right up",
+                "both",
+                "fewer left",
+            ],
+        ),
+        (
+            "asked",
+            [
+                "start green",
+                "approve the switch",
+                "switch to green",
+                "bake",
+                "approve removing blue",
+                "remove blue",
+            ],
+        ),
+        ("shadow", ["shadow pods", "copies", "no more copies", "remove shadow"]),
+        ("test", ["variant pods", "test", "all to main", "remove variant"]),
+        ("winner", ["variant pods", "test", "roll main", "all on main", "remove variant"]),
+        (
+            "matched",
+            [
+                "match only pods",
+                "match only",
+                "5% pods",
+                "5%",
+                "25% pods",
+                "25%",
+                "roll main",
+                "all on main",
+                "remove canary",
+            ],
+        ),
     ],
 )
 def test_stages(name: str, stages: list[str]) -> None:
@@ -103,7 +176,7 @@ def test_stages(name: str, stages: list[str]) -> None:
 
 
 EVERY = [(name, written) for name in ("healthy", "tight-capacity") for written in load(name).strategies]
-EVERY += [("test", name) for name in WRITTEN]
+EVERY += [("test", name) for name in WRITTEN | RULED]
 
 
 @pytest.mark.parametrize(("scenario", "name"), EVERY)
@@ -120,40 +193,55 @@ def test_every_stage_that_can_fail_has_a_way_back_or_says_that_it_stays(scenario
             assert not undo.undo
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+def after(of: Plan, *stages: Stage) -> tuple[dict[str, int], dict[str, str], Route, set[str]]:
+    """Pods and version by pool, the route, and what is paused, once these stages are done."""
+    pods, version, route = dict(of.start), {pool: STABLE for pool, _ in of.start}, of.route
+    paused = set[str]()
+    for action in (action for walked in stages for action in actions(walked)):
+        match action:
+            case Scale(pool, n):
+                pods[pool] = n
+            case SetVersion(pool, wanted):
+                version[pool] = wanted
+            case SetRoute(_, wanted_route):
+                route = wanted_route
+            case Command(Verb.UNDO, pool):
+                assert pool not in paused
+                version[pool] = STABLE
+            case Command(verb, pool):
+                paused = paused | {pool} if verb is Verb.PAUSE else paused - {pool}
+    return pods, version, route, paused
+
+
+@pytest.mark.parametrize("name", WRITTEN | RULED)
 def test_a_way_back_ends_as_the_release_began(name: str) -> None:
     of = plan(name)
     for failed in range(len(of.stages)):
         if not of.stages[failed].undo:
             continue
-        pods, version, route = dict(of.start), {pool: STABLE for pool, _ in of.start}, of.route
-        for walked in (*of.stages[: failed + 1], *of.stages[failed].undo):
-            for action in actions(walked):
-                match action:
-                    case Scale(pool, n):
-                        pods[pool] = n
-                    case SetVersion(pool, wanted):
-                        version[pool] = wanted
-                    case SetRoute(_, wanted_route):
-                        route = wanted_route
+        pods, version, route, paused = after(of, *of.stages[: failed + 1], *of.stages[failed].undo)
+        assert not paused
         assert {pool: n for pool, n in pods.items() if n} == dict(of.start)
         assert all(version[pool] == STABLE for pool, _ in of.start)
         assert route in (of.route, whole(*dict(of.start)))
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", LOOKING)
+def test_who_only_looks_ends_as_it_began_and_says_so(name: str) -> None:
+    of = plan(name)
+    pods, version, route, _ = after(of, *of.stages)
+    assert ({pool: n for pool, n in pods.items() if n}, route) == (dict(of.start), of.route)
+    assert version["main"] == STABLE
+    assert not of.promotes
+    assert world().strategies[name].strategy.reports
+
+
+@pytest.mark.parametrize("name", WRITTEN | PROMOTING)
 def test_a_way_forward_ends_with_all_pods_on_the_candidate_and_users_on_them(name: str) -> None:
     of = plan(name)
-    pods, version, route = dict(of.start), {pool: STABLE for pool, _ in of.start}, of.route
-    for walked in of.stages:
-        for action in actions(walked):
-            match action:
-                case Scale(pool, n):
-                    pods[pool] = n
-                case SetVersion(pool, wanted):
-                    version[pool] = wanted
-                case SetRoute(_, wanted_route):
-                    route = wanted_route
+    pods, version, route, paused = after(of, *of.stages)
+    assert of.promotes
+    assert not paused
     left = {pool: n for pool, n in pods.items() if n}
     assert sum(left.values()) == 10
     assert all(version[pool] == CANDIDATE for pool in left)
@@ -175,7 +263,7 @@ def test_a_pool_is_never_scaled_up_before_its_version_is_set() -> None:
 def test_no_other_module_knows_a_strategy_by_its_name() -> None:
     # an update of one Deployment has such a name too, and a starter is a text
     allowed = {("scenarios/codec.py", "recreate"), ("scenarios/starter_releases.py", "recreate")}
-    texts = {"scenarios/starter_releases.py", "scenarios/strategy.py"}
+    texts = {"scenarios/starter_releases.py"}
     types = {model.__name__ for model in KINDS.values()}
     root = Path(__file__).parents[2]
     sources = [
@@ -186,7 +274,7 @@ def test_no_other_module_knows_a_strategy_by_its_name() -> None:
     found = set()
     for source in sources:
         name = source.relative_to(root).as_posix()
-        if name == "scenarios/strategy.py":
+        if name.startswith("scenarios/strategies/"):
             continue
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
             words: list[object] = []
@@ -339,6 +427,188 @@ def test_a_swapped_canary_grows_to_full_size_and_takes_over() -> None:
     )
 
 
+def test_a_canary_with_rules_begins_with_those_alone_and_keeps_them_before_every_split() -> None:
+    of = plan("matched")
+    first, second = (actions(stage(of, name))[0].route for name in ("match only", "5%"))  # type: ignore[attr-defined]
+    rules = ((Match("header", "Region", "a"), "canary"), (Match("cookie", "beta"), "canary"))
+    assert first == Rules(whole("main"), rules)
+    assert second == Rules(split({"main": 0.95, "canary": 0.05}), rules, Sticky.BOTH)
+    assert stage(of, "match only").until == stage(of, "5%").until  # held and judged as any other step
+
+
+# --- paused --------------------------------------------------------------------------------------------
+
+
+def test_a_pause_comes_so_long_after_the_new_image_and_is_held() -> None:
+    first = stage(plan("paused"), "first pods")
+    assert first.enter[1] == Timed(Command(Verb.PAUSE, "main"), 0.05)
+    assert first.until == (Elapsed(300.05), Passed(("errors",)))
+
+
+def test_three_ways_back_from_a_pause_none_of_which_undoes_while_paused() -> None:
+    resume, undo = Command(Verb.RESUME, "main"), Command(Verb.UNDO, "main")
+    ways = {}
+    for way in ("finish", "resume_undo", "set_image"):
+        of = loads(f"{WORLD}  it: {{paused_rolling: {{back: {way}}}}}\n").plan("it")
+        ways[way] = [actions(walked) for walked in of.stages[0].undo]
+    old = SetVersion("main", STABLE, RollingUpdate("25%", "25%"))
+    assert ways == {
+        "finish": [[resume], [undo]],
+        "resume_undo": [[resume, undo]],
+        "set_image": [[old, resume]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("after", "replicas", "said"),
+    [
+        ("50ms", 10, "13 pods, 5 of them new: 38%"),
+        ("0s", 10, "13 pods, 3 of them new: 23%"),
+        ("1s", 4, "5 pods, 2 of them new: 40%"),
+    ],
+)
+def test_what_a_paused_update_serves_with_is_said(after: str, replicas: int, said: str) -> None:
+    of = loads(
+        f"{WORLD}  it: {{paused_rolling: {{pause_after: {after}}}}}\n",
+        "test",
+        [f"service.replicas={replicas}"],
+    )
+    (note,) = of.strategies["it"].strategy.notes(of.service, of.routers["service"])
+    assert said in note
+
+
+# --- people --------------------------------------------------------------------------------------------
+
+
+def test_who_approves_is_called_on_entering_and_waited_for_without_a_deadline() -> None:
+    asked = stage(plan("asked"), "approve the switch")
+    assert actions(asked) == [Call("on_call", "approve the switch")]
+    assert (asked.until, asked.deadline) == ((Approved("on_call"),), None)
+    assert [undo.name for undo in asked.undo] == ["remove green"]
+
+
+def test_an_operator_is_paged_by_every_stage_that_is_judged_and_by_no_other() -> None:
+    assert {(bool(found.guards), found.pages) for found in plan("asked").stages} == {
+        (True, "on_call"),
+        (False, None),
+    }
+
+
+def test_what_an_inconclusive_guard_counts_for_is_said_by_the_condition() -> None:
+    text = "{canary: {via: edge, steps: [5%], guards: [errors], on_inconclusive: undo}}"
+    of = loads(f"{WORLD}  it: {text}\n").plan("it")
+    assert stage(of, "5%").until[-1] == Passed(("errors",), OnInconclusive.UNDO)
+
+
+# --- halves with more pods -----------------------------------------------------------------------------
+
+
+def test_extra_pods_are_there_whenever_a_half_serves_alone_and_gone_at_the_end() -> None:
+    of, alone = plan("halves and more"), {}
+    for last in range(len(of.stages)):
+        pods, _, route, _ = after(of, *of.stages[: last + 1])
+        if isinstance(route, ByReplicas) and len(route.pools) == 1:
+            alone[of.stages[last].name] = pods[route.pools[0]]
+    assert alone == {
+        "left out": 10, "left up": 10, "swap": 10, "approve the right half": 10, "right up": 10,
+    }  # fmt: skip
+
+
+# --- A/B tests -----------------------------------------------------------------------------------------
+
+
+def test_users_are_divided_by_a_hash_or_by_what_they_carry_or_by_chance_and_stay() -> None:
+    routes = {name: actions(stage(plan(name), "test"))[0].route for name in ("test", "by region", "winner")}  # type: ignore[attr-defined]
+    assert routes == {
+        "test": Rules(split({"main": 0.7, "variant": 0.3}), sticky=Sticky.HASH),
+        "by region": Rules(whole("main"), ((Match("header", "Region", "shenzhen"), "variant"),)),
+        "winner": Rules(split({"main": 0.8, "variant": 0.2}), sticky=Sticky.BOTH),
+    }
+    assert actions(stage(plan("test"), "variant pods"))[1] == Scale("variant", 3)
+    assert stage(plan("test"), "test").until[-1] == Counted()
+    assert stage(plan("winner"), "test").until[-1] == Wins(0.05, 0.2)
+
+
+# --- sequences -----------------------------------------------------------------------------------------
+
+SHADOW, TEST = LOOKING["shadow"], LOOKING["test"]
+LAST = {
+    "rolling": "{rolling: {via: mesh}}",
+    "blue-green": "{blue_green: {via: mesh}}",
+    "canary": "{canary: {via: mesh, steps: [5%]}}",
+    "halves": "{in_place_halves: {via: mesh}}",
+}
+
+
+def in_a_row(*parts: str) -> Plan:
+    return via_mesh(f"{{sequence: [{', '.join(parts)}]}}")
+
+
+def via_mesh(written: str) -> Plan:
+    of = loads(f"{WORLD}  it: {written}\n")
+    return of.strategies["it"].strategy.plan(of.service, of.routers["mesh"])
+
+
+@pytest.mark.parametrize("last", LAST.values(), ids=LAST)
+def test_a_sequence_begins_with_the_pools_of_its_last_part_and_comes_home_after_each(last: str) -> None:
+    of, alone = in_a_row(SHADOW, last), via_mesh(last)
+    assert (of.start, of.route, of.promotes) == (alone.start, alone.route, True)
+    assert of.stages[4:] == alone.stages
+    for end in range(4):
+        pods, version, route, _ = after(of, *of.stages[: end + 1], *of.stages[end].undo)
+        left = {pool: n for pool, n in pods.items() if n}
+        if of.stages[end].undo or end == 3:
+            assert (left, route) == (dict(of.start), of.route)
+        assert all(version[pool] == STABLE for pool, _ in of.start)
+
+
+def test_users_are_divided_between_the_last_part_s_pool_and_the_candidate() -> None:
+    of = in_a_row(TEST, LAST["blue-green"])
+    assert actions(stage(of, "test"))[0] == SetRoute(
+        USERS, Rules(split({"blue": 0.7, "variant": 0.3}), sticky=Sticky.HASH)
+    )
+    with pytest.raises(Unrealisable, match="divide by header or cookie"):
+        in_a_row(TEST, LAST["halves"])
+
+
+@pytest.mark.parametrize(
+    ("parts", "complaint"),
+    [
+        ((LAST["canary"], SHADOW), r"sequence\.0\.canary.*nothing can follow"),
+        ((PROMOTING["winner"], LAST["canary"]), "all but the last must end as they began"),
+        ((SHADOW,), "2 to 10"),
+        ((SHADOW, "{rolling: {}}"), r"sequence\.1\.rolling\.via.*one router"),
+        ((SHADOW, "{rolling: {via: mesh, rollback: undo, guards: [nobody]}}"), "no guard is called"),
+        ((SHADOW, "{sequence: [{rolling: {}}]}"), "sequence"),
+        ((SHADOW, "{rolling: {via: mesh, max_surg: 1}}"), "did you mean"),
+    ],
+)
+def test_what_cannot_stand_in_a_row(parts: tuple[str, ...], complaint: str) -> None:
+    with pytest.raises(ScenarioError, match=complaint):
+        loads(f"{WORLD}  it: {{sequence: [{', '.join(parts)}]}}\n", "test")
+
+
+def test_a_sequence_survives_being_written_down() -> None:
+    of = loads(f"{WORLD}  it: {{sequence: [{SHADOW}, {LAST['canary']}]}}\n")
+    assert from_document(as_document(of)) == of
+
+
+# --- what cannot be done -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ("{canary: {steps: [5%], match: [{cookie: a}]}}", "go via an ingress-nginx or a proxy router"),
+        ("{canary: {steps: [5%], sticky: both}}", "go via an ingress-nginx or a proxy router"),
+        ("{ab_test: {by: {users: 50%}}}", "go via an ingress-nginx or a proxy router"),
+        ("{shadow: {}}", "go via a proxy router"),
+    ],
+)
+def test_what_a_service_cannot_do_is_said_with_what_could(written: str, instead: str) -> None:
+    assert instead in loads(f"{WORLD}  it: {written}\n").unrealisable()["it"]
+
+
 # --- what cannot be written ----------------------------------------------------------------------------
 
 
@@ -357,6 +627,17 @@ def test_a_swapped_canary_grows_to_full_size_and_takes_over() -> None:
         ("{canary: {steps: []}}", "steps"),
         ("{rolling: {}, recreate: {}}", "exactly one kind"),
         ("{}", "exactly one kind"),
+        ("{rolling: {operator: on_call}}", "name guards as well"),
+        ("{rolling: {on_inconclusive: undo}}", "name guards as well"),
+        ("{blue_green: {approve: nobody}}", "no operator is called"),
+        ("{canary: {via: mesh, steps: [5%], match: [{header: a, cookie: b}]}}", "either header: NAME or"),
+        ("{canary: {via: mesh, steps: [5%], match: [{header: a, pattern: '(?=x)'}]}}", "pattern"),
+        ("{ab_test: {via: mesh, by: {}}}", "expected one of header"),
+        ("{ab_test: {via: mesh, by: {users: 50%, sticky: 20%}}}", "expected one of header"),
+        ("{ab_test: {via: mesh, by: {users: 100%}}}", "between 0% and 100%"),
+        ("{ab_test: {via: mesh, by: {users: 50%, value: a}}}", "only with header or cookie"),
+        ("{shadow: {via: mesh, share: 0%}}", "more than 0%"),
+        ("{paused_rolling: {max_surge: 0, max_unavailable: 0}}", "no pod could move"),
     ],
 )
 def test_what_a_strategy_cannot_be(written: str, complaint: str) -> None:

@@ -1,0 +1,62 @@
+"""What share of the requests a route sends where, as declared: weights, and who carries what rules look for.
+
+Pure. For advice and for capacity; where a request really goes is the router's affair.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+
+from scenarios.plan import ByReplicas, Match, Pool, Route, Rules
+from scenarios.semantics import header_pattern
+
+Mix = Mapping[str, Mapping[str, float]]
+Target = tuple[Pool, ...]
+"""Pools that are one backend: every ready pod of them gets alike."""
+
+
+def shares(route: Route, mix: Mix) -> dict[Target, float]:
+    """The share of requests by target, the primary one first. Copies that nobody sees are no part of it.
+
+    `mix` is the shares of users by attribute (`header.Region`) and value, attributes independent of each
+    other; those left over have none of its values. Stickiness does not change a share here.
+    """
+    if isinstance(route, ByReplicas):
+        return {route.pools: 1.0}
+    if not isinstance(route, Rules):
+        return {(pool,): share for pool, share in route.to}
+    found = dict.fromkeys(shares(route.otherwise, mix), 0.0)
+    for attributes, share in _users(mix, {_attribute(match) for match, _ in route.rules}):
+        chosen = next((pool for match, pool in route.rules if carries(match, attributes)), None)
+        to = {(chosen,): 1.0} if chosen is not None else shares(route.otherwise, mix)
+        for target, part in to.items():
+            found[target] = found.get(target, 0.0) + share * part
+    return found
+
+
+def carries(match: Match, attributes: Mapping[str, str]) -> bool:
+    """Whether a request with these attributes matches; a broken pattern finds nothing."""
+    value = attributes.get(_attribute(match))
+    if value is None:
+        return False
+    if match.pattern is not None:
+        try:
+            return header_pattern.found(match.pattern, value)
+        except header_pattern.Broken:
+            return False
+    return match.value is None or match.value == value
+
+
+def _attribute(match: Match) -> str:
+    return f"{match.kind}.{match.name}"
+
+
+def _users(mix: Mix, named: set[str]) -> Iterator[tuple[dict[str, str], float]]:
+    """Every combination of the named attributes' values, with the share of users who have it."""
+    names = sorted(name for name in named if name in mix)
+    choices = [[*mix[name].items(), (None, 1 - sum(mix[name].values()))] for name in names]
+    for combination in product(*choices):
+        share = 1.0
+        for _, part in combination:
+            share *= part
+        values = zip(names, (value for value, _ in combination), strict=True)
+        yield {name: value for name, value in values if value is not None}, share
