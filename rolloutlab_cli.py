@@ -277,9 +277,11 @@ def explain(
     if output is Plain.JSON:
         plans = {n: explained.as_data(world.plan(n)) for n in names if n not in impossible}
         document = {"format": "rolloutlab.plans/1", "plans": plans, "problems": impossible}
+        document["require"] = {name: str(required) for name, required in world.require.items()}
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
         return
     texts = [f"{n}: {impossible[n]}" if n in impossible else explained.prose(n, world.plan(n)) for n in names]
+    texts += [f"required: {name}: {required}" for name, required in world.require.items()]
     Console(highlight=False, markup=False).print("\n\n".join(texts), soft_wrap=True)
 
 

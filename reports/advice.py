@@ -107,7 +107,7 @@ def _preferences(found: Mapping[str, Json]) -> str:
     parts = [
         f"{word} {', '.join(_preference(name, preferences[name]) for name in chosen)}"
         for word, chosen in (
-            ("as stated:", [name for name in names if name in stated]),
+            ("stated:", [name for name in names if name in stated]),
             ("assumed:", [name for name in names if name not in stated]),
         )
         if chosen
@@ -119,7 +119,7 @@ def _preferences(found: Mapping[str, Json]) -> str:
 def _preference(name: str, value: float) -> str:
     if name == CHANCE:
         return f"{_percent(value)} of releases are bad"
-    return f"{PRICED[name]} costs {_price(value)}"
+    return f"{PRICED[name].removeprefix('a ')} {_price(value)}"
 
 
 def _number(value: float) -> str:

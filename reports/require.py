@@ -14,12 +14,11 @@ from reports.digits import tidy
 from reports.statistics import FEWEST_SEEDS, Interval, enough, mean_interval, percentile, wilson
 from reports.values import Figure, Missing, Value
 from reports.words import plain, quantity
-from scenarios.require import Requirement
+from scenarios.require import QUANTILES, Requirement
 from scenarios.scenario import Scenario
 
 Json = Any
 Figures = Mapping[tuple[str, str | None], Sequence[Mapping[str, Figure]]]
-QUANTILES = {"p5": 0.05, "p50": 0.5, "p95": 0.95}
 
 
 class Result(StrEnum):

@@ -47,7 +47,7 @@ class Advice:
 def check(scenario: Scenario) -> tuple[Advice, ...]:
     """Everything found, problems first."""
     found = [*_cannot(scenario), *_load(scenario), *_stable(scenario)]
-    found += [*_versions(scenario), *_baseline(scenario)]
+    found += [*_versions(scenario), *_baseline(scenario), *_requirements(scenario)]
     for name in scenario.strategies:
         if name not in scenario.unrealisable():
             found += _strategy(scenario, name, scenario.plan(name))
@@ -58,6 +58,15 @@ def check(scenario: Scenario) -> tuple[Advice, ...]:
 def _cannot(scenario: Scenario) -> Iterator[Advice]:
     for name, reason in scenario.unrealisable().items():
         yield Advice(Level.PROBLEM, f"strategies.{name}", reason)
+
+
+def _requirements(scenario: Scenario) -> Iterator[Advice]:
+    """What is required more strictly than so many seeds could show."""
+    for name, required in scenario.require.items():
+        fewest = required.fewest_runs()
+        if fewest is not None and fewest > scenario.seeds:
+            text = f"{scenario.seeds} seeds cannot show it, even if all keep to it; it takes {fewest} or more"
+            yield Advice(Level.WARNING, f"require.{name}", text)
 
 
 def utilisation(scenario: Scenario) -> float:

@@ -3,6 +3,7 @@
 Whether a comparison meets them is decided by `reports.require`.
 """
 
+import math
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -17,6 +18,8 @@ from scenarios.release import Verdict
 from scenarios.units import DURATION, SHARE, parse_duration, parse_share
 
 MOST = 1e15
+QUANTILES = {"p5": 0.05, "p50": 0.5, "p95": 0.95}
+Z_SQUARED = 1.959964**2  # of a 95 % interval
 PERCENT = rf"-?{SHARE}"
 
 
@@ -98,6 +101,35 @@ class Requirement(Model):
         if limit is None:
             return None
         return _READ.get("part" if self._of_runs else self.unit, _number)(limit)
+
+    def fewest_runs(self) -> int | None:
+        """With fewer runs not even the best result could show it for certain; None for a mean.
+
+        Where all of n runs keep to a limit, Wilson's interval of their share begins at n/(n + z²).
+        """
+        ratios = [share / (1 - share) for share in self._shares() if 0 < share < 1]
+        return math.ceil(Z_SQUARED * max(ratios)) if ratios else None
+
+    def _shares(self) -> list[float]:
+        """How large a share of the runs must keep to each limit; none for a mean."""
+        least, most = self.limits()
+        level = QUANTILES.get(str(self.statistic))
+        if level is not None:
+            return [*([1 - level] if least is not None else []), *([level] if most is not None else [])]
+        if self._of_runs:
+            return [*([least] if least is not None else []), *([1 - most] if most is not None else [])]
+        return []
+
+    def __str__(self) -> str:
+        ending = str(self.verdict).replace("_", " ")
+        of = (
+            f"runs that end {ending}"
+            if self.figure is None
+            else f"{self.statistic or 'mean'} of {self.figure}"
+        )
+        limits = (("at least", self.at_least), ("at most", self.at_most))
+        wanted = " and ".join(f"{words} {limit}" for words, limit in limits if limit is not None)
+        return f"{self.strategy} with {self.candidate or 'every candidate'}: {of} {wanted}"
 
     @property
     def _of_runs(self) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from scenarios.check import check
 from scenarios.errors import ScenarioError
 from scenarios.figure import FIGURES
 from scenarios.load import as_document, digest, from_document, loads
@@ -139,3 +140,37 @@ def test_preferences_know_which_of_them_were_stated():
     stated = loads(f"{BASE}prefer: {{harmed_user: 3}}\n").prefer
     assert stated.model_fields_set == {"harmed_user"}
     assert (stated.harmed_user, stated.bad_releases) == (3, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("written", "fewest"),
+    [
+        ("figure: flips, statistic: p95, at_most: 5", 73),  # 19 z²
+        ("figure: flips, statistic: p95, at_least: 5", 1),
+        ("figure: flips, statistic: p5, at_least: 5", 73),
+        ("figure: flips, statistic: p50, at_most: 5, at_least: 1", 4),
+        ("verdict: promoted, at_most: 10%", 35),  # 9 z²
+        ("verdict: promoted, at_least: 90%", 35),
+        ("verdict: promoted, at_most: 0%", None),
+        ("figure: rollback_time, statistic: reached, at_least: 99%", 381),
+        ("figure: worst_capacity, at_least: 80%", None),
+    ],
+)
+def test_how_many_runs_it_takes_to_show_it(written, fewest):
+    read = requirement(f"{{strategy: rolling, {written}}}")
+    assert read.fewest_runs() == fewest
+    said = [
+        a
+        for a in check(loads(BASE, "f", [f"require.it={{strategy: rolling, {written}}}"]))
+        if a.path == "require.it"
+    ]
+    assert [f"it takes {fewest} or more" in a.message for a in said] == [True] * ((fewest or 0) > 32)
+
+
+def test_it_reads_as_a_sentence():
+    written = "{strategy: rolling, figure: rollback_time, statistic: p95, at_least: 1s, at_most: 5s}"
+    assert str(requirement(written)) == (
+        "rolling with every candidate: p95 of rollback_time at least 1s and at most 5s"
+    )
+    verdict = "{strategy: rolling, candidate: bad, verdict: rolled_back, at_least: 90%}"
+    assert str(requirement(verdict)) == "rolling with bad: runs that end rolled back at least 90%"
