@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 
 from scenarios.deployments import Deployment
 from scenarios.errors import Problem, ScenarioError, harmless
 from scenarios.imported import Imported
-from scenarios.ingresses import Exposed, Ingress, belongs, exposed
+from scenarios.ingresses import Exposed, Ingress, Rule, belongs, exposed
 from scenarios.look import one_namespace
 from scenarios.scaling import HorizontalPodAutoscaler, PodDisruptionBudget
 
@@ -54,12 +55,33 @@ class Objects:
         kinds = (self.deployments, self.services, self.ingresses, self.autoscalers, self.budgets, self.others)
         return sum(len(kind) for kind in kinds)
 
+    # the two indexes are asked for when all objects are there
+    @cached_property
+    def _named(self) -> dict[str, list[ServiceSelector]]:
+        found: dict[str, list[ServiceSelector]] = {}
+        for service in self.services:
+            found.setdefault(service.name, []).append(service)
+        return found
+
+    @cached_property
+    def _labelled(self) -> dict[tuple[str, str], list[Deployment]]:
+        found: dict[tuple[str, str], list[Deployment]] = {}
+        for deployment in self.deployments:
+            for label in deployment.labels.items():
+                found.setdefault(label, []).append(deployment)
+        return found
+
+    def selected(self, service: ServiceSelector) -> Iterator[Deployment]:
+        """The Deployments whose pods get a Service's requests."""
+        some = [self._labelled.get(label, []) for label in service.selector.items()]
+        return (d for d in min(some, key=len, default=[]) if service.selects(d))
+
     def behind(self, ingress: Ingress) -> Iterator[Deployment]:
         """The Deployments whose pods get an Ingress's requests."""
-        names = ingress.services()
-        for service in self.services:
-            if service.name in names and one_namespace(service.namespace, ingress.namespace):
-                yield from (d for d in self.deployments if service.selects(d))
+        for name in sorted(ingress.services()):
+            for service in self._named.get(name, ()):
+                if one_namespace(service.namespace, ingress.namespace):
+                    yield from self.selected(service)
 
 
 Pair = tuple[Deployment, Deployment]
@@ -76,9 +98,11 @@ def choose(objects: Objects, name: str | None = None) -> Imported:
         there = ", ".join(d.name for d in deployments)
         raise ScenarioError([Problem("", None, f"no Deployment is called {name!r}; there is {there}")])
     first = max(wanted, key=lambda d: int(d.replicas.value))
-    canaries = tuple(_canaries(objects))
-    partners = [d for d in deployments if d is not first and _one_application(first, d, objects, canaries)]
-    stable, candidate, why = _roles(first, partners, objects.services, canaries)
+    pairs = [pair for pair in _canaries(objects) if any(d is first for d in pair)]
+    serving = [s for s in objects.services if s.selects(first)]
+    others = [d for d in deployments if d is not first]
+    partners = [d for d in others if _one_application(first, d, serving)]
+    stable, candidate, why = _by_canary(pairs[0]) if pairs else _roles(first, partners, objects.services)
     if len(wanted) > (1 if candidate is None else 2):
         why = f"Of {len(deployments)} Deployments, {first} has the most replicas. {why}"
     return _with_surroundings(objects, stable, candidate, why)
@@ -119,13 +143,18 @@ def _with_surroundings(
 
 def _canaries(objects: Objects) -> Iterator[Pair]:
     """Pairs of Deployments of which one is behind an ordinary ingress and the other behind its canary."""
+    by_rule: dict[Rule, list[Ingress]] = {}
+    for ordinary in objects.ingresses:
+        if ordinary.policy is None and not ordinary.unread:
+            for rule, _ in ordinary.backends:
+                by_rule.setdefault(rule, []).append(ordinary)
     for canary in objects.ingresses:
-        for ordinary in objects.ingresses if canary.policy else ():
-            if (
-                ordinary.policy is None
-                and not (canary.unread or ordinary.unread)
-                and belongs(canary, ordinary)
-            ):
+        if canary.policy is None or canary.unread:
+            continue
+        for ordinary in {
+            id(o): o for rule, _ in canary.backends for o in by_rule.get(rule, ())[:10]
+        }.values():
+            if belongs(canary, ordinary):
                 old, new = next(objects.behind(ordinary), None), next(objects.behind(canary), None)
                 if old is not None and new is not None and old is not new:
                     yield old, new
@@ -166,13 +195,9 @@ def _guards(budget: PodDisruptionBudget, deployment: Deployment) -> bool:
     return same and budget.selector.items() <= deployment.labels.items()
 
 
-def _one_application(a: Deployment, b: Deployment, objects: Objects, canaries: Sequence[Pair]) -> bool:
-    """Does one Service select both, a canary ingress pair them, or labels call them the same while
-    something else differs?
-    """
-    if any(service.selects(a) and service.selects(b) for service in objects.services):
-        return True
-    if any(pair in canaries for pair in ((a, b), (b, a))):
+def _one_application(a: Deployment, b: Deployment, serving: Sequence[ServiceSelector]) -> bool:
+    """Does a Service of a select b too, or do labels call them the same while something else differs?"""
+    if any(service.selects(b) for service in serving):
         return True
     app = next((key for key in APP_LABELS if key in a.labels), None)
     if app is None or a.labels[app] != b.labels.get(app) or a.namespace != b.namespace:
@@ -184,18 +209,17 @@ def _one_application(a: Deployment, b: Deployment, objects: Objects, canaries: S
     return images[0] != images[1] or any(a.labels.get(key) != b.labels.get(key) for key in ROLE_LABELS)
 
 
+def _by_canary(pair: Pair) -> tuple[Deployment, Deployment, str]:
+    """Stable and candidate where a canary ingress says it."""
+    return *pair, f"{pair[0]} is stable: the canary Ingress leads to {pair[1]}."
+
+
 def _roles(
-    first: Deployment,
-    partners: Sequence[Deployment],
-    services: Sequence[ServiceSelector],
-    canaries: Sequence[Pair],
+    first: Deployment, partners: Sequence[Deployment], services: Sequence[ServiceSelector]
 ) -> tuple[Deployment, Deployment | None, str]:
     """Stable, candidate, and why."""
     if not partners:
         return first, None, f"The candidate is like {first} until you say otherwise."
-    for old, new in canaries:
-        if first in (old, new):
-            return old, new, f"{old} is stable: the canary Ingress leads to {new}."
     other = next((d for d in partners if _word(d)), max(partners, key=lambda d: int(d.replicas.value)))
     pair = (first, other)
     chosen = [d for d in pair if any(s.selects(d) and not s.selects(_second(pair, d)) for s in services)]
