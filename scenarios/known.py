@@ -6,8 +6,10 @@ import re
 from scenarios.deployments import Deployment
 from scenarios.errors import harmless
 from scenarios.imported import Imported
+from scenarios.ingress_rules import matches_of
 from scenarios.ingresses import Exposed
 from scenarios.look import Fact
+from scenarios.plan import Match
 from scenarios.scalars import resolve
 from scenarios.scaling import HorizontalPodAutoscaler
 
@@ -55,6 +57,12 @@ class Known:
         stated = self.autoscaler.utilisation if self.autoscaler else None
         return min(int(stated.value), 100) if stated else 60
 
+    def matches(self) -> tuple[Match, ...]:
+        """What the canary ingress looks for in requests, as far as a scenario can name it."""
+        canary = self.exposed.canary if self.exposed else None
+        found = matches_of(canary.policy) if canary and canary.policy else ()
+        return tuple(match for match in found if _nameable(match))
+
     def via(self) -> str:
         """How a strategy says which router users come through: unsaid, it is the Service."""
         return "via: edge, " if self.exposed else ""
@@ -78,6 +86,11 @@ class Known:
     def guess(self, indent: int, key: str, value: str, hint: str) -> str:
         """`key: value  # default: …`."""
         return f"{' ' * indent}{key}: {value}  # {self.default}{hint}"
+
+
+def _nameable(match: Match) -> bool:
+    text = match.value or match.pattern or ""
+    return bool(re.fullmatch(r"[A-Za-z0-9_-]{1,60}", match.name)) and len(text) <= 80
 
 
 def quoted(value: int | str) -> str:

@@ -1,5 +1,6 @@
 """A commented scenario for a person to go on with, made from manifests or from nothing. Text out only."""
 
+import re
 from collections.abc import Iterator
 
 from scenarios.deployments import Deployment
@@ -7,6 +8,7 @@ from scenarios.errors import harmless
 from scenarios.imported import Imported
 from scenarios.known import KUBERNETES, SLOTS, Known, quoted
 from scenarios.look import Fact
+from scenarios.plan import Match
 from scenarios.starter_releases import clock, routers, strategies
 from scenarios.world import FORMAT
 
@@ -131,9 +133,29 @@ def _traffic(known: Known) -> Iterator[str]:
     why = "; so many keep these pods at the autoscaler's target" if known.autoscaler else ""
     yield known.guess(2, "rate", f"{known.rate}/s", f"requests a second at the hour you release{why}")
     yield known.guess(2, "users", "{count: 10000}", "how many people, devices or callers send them")
+    yield from _mix(known)
     yield known.guess(
         2, "client", "{timeout: 2s}", "when the caller gives up: your gateway's or client's timeout"
     )
+
+
+def _mix(known: Known) -> Iterator[str]:
+    """Users who carry what the canary Ingress looks for, where one value of that can be named."""
+    matches = known.matches()
+    if any(_carried(match) for match in matches):
+        yield "  mix:"
+    for match in sorted(matches, key=lambda match: not _carried(match)):
+        name, value = f"{match.kind}.{match.name}", _carried(match)
+        if value:
+            yield known.guess(4, name, f"{{{quoted(value)}: 10%}}", "share of users who send this")
+        else:
+            yield f"  # mix: {{{name}: {{VALUE: 10%}}}}  # a value with {match.pattern} in it"
+
+
+def _carried(match: Match) -> str | None:
+    """A value that matches; of a pattern that is more than plain text, nobody knows one."""
+    plain = match.pattern and re.fullmatch(r"[\w-]+", match.pattern, re.ASCII)
+    return match.pattern if plain else match.value
 
 
 def _cluster(known: Known) -> Iterator[str]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from scenarios.errors import harmless
 from scenarios.ingresses import Ingress
-from scenarios.known import KUBERNETES, Known
+from scenarios.known import KUBERNETES, Known, quoted
+from scenarios.plan import Match
 from scenarios.semantics.ingress_nginx import Affinity, share_by_weight
 from scenarios.units import write_share
 
@@ -40,20 +41,34 @@ def strategies(known: Known) -> Iterator[str]:
         yield f"  halves: {{in_place_halves: {{{via}drain: 30s, soak: 5m, {guarded}}}}}"
     yield f"  canary: {{canary: {{via: edge, steps: [5%, 25%, 50%], hold: 2m, {guarded}}}}}"
     if known.exposed and known.exposed.canary:
-        yield from _as_annotated(known.exposed.canary, guarded)
+        yield from _as_annotated(known, known.exposed.canary, guarded)
     if known.replicas > 1:
         yield "  canary-by-replicas: {canary: {from: canary, via: service}}"
 
 
-def _as_annotated(canary: Ingress, guarded: str) -> Iterator[str]:
-    """The canary as its Ingress has it now: its weight, held once."""
+def _as_annotated(known: Known, canary: Ingress, guarded: str) -> Iterator[str]:
+    """The canary as its Ingress has it now: who carries what it looks for, and its weight, held once."""
     assert canary.policy is not None, "a canary ingress has a policy"
     share, source = share_by_weight(canary.policy), harmless(f"{canary.where}: {canary}")
+    rules = [_rule(match) for match in known.matches()]
+    match = f"match: [{', '.join(rules)}], " if rules else ""
     if 0 < share < 1:
-        body = f"via: edge, steps: [{write_share(share)}], hold: 5m, {guarded}"
+        body = f"via: edge, {match}steps: [{write_share(share)}], hold: 5m, {guarded}"
         yield f"  canary-as-annotated: {{canary: {{{body}}}}}  # from {source}"
+    elif rules and not share:
+        body = f"via: edge, {match}steps: [50%], hold: 5m, {guarded}"
+        yield f"  canary-as-annotated: {{canary: {{{body}}}}}  # from {source}; the step of 50% is a guess"
     else:
         yield f"  # {source} has the weight of {write_share(share)}: no step of its own"
+    if len(rules) == 1 and not share:
+        body = f"via: edge, by: {rules[0]}, lasting: 10m"
+        yield f"  test-as-annotated: {{ab_test: {{{body}}}}}  # from {source}"
+
+
+def _rule(match: Match) -> str:
+    """A rule as the language has it: {header: Region, pattern: shenzhen}."""
+    key, text = ("value", match.value) if match.value is not None else ("pattern", match.pattern or "")
+    return f"{{{match.kind}: {quoted(match.name)}, {key}: {quoted(text)}}}"
 
 
 def _today(known: Known) -> Iterator[str]:

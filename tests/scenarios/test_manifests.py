@@ -12,6 +12,7 @@ from rolloutlab import simulate
 from scenarios.errors import ScenarioError
 from scenarios.load import loads
 from scenarios.manifests import Imported, read, starter, to_yaml
+from scenarios.plan import Match
 from scenarios.scenario import Scenario
 
 HERE = Path(__file__).parent / "manifests"
@@ -333,6 +334,42 @@ def test_two_versions_behind_an_ingress_simulate():
     loaded = scenario(SEED_002, WEIGHT)
     for name in loaded.strategies:
         assert simulate(loaded, name, candidate="healthy").outcome.verdict == "promoted"
+
+
+@pytest.mark.parametrize(
+    ("text", "mix", "match"),
+    [
+        (HEADER, {"header.Region": {"shenzhen": 0.1}}, Match("header", "Region", pattern="shenzhen")),
+        (
+            COOKIE,
+            {"cookie.user_from_shenzhen": {"always": 0.1}},
+            Match("cookie", "user_from_shenzhen", value="always"),
+        ),
+    ],
+)
+def test_a_canary_by_header_or_cookie(text, mix, match):
+    loaded = loads(to_yaml(imported(SEED_002, text)))
+    assert loaded.traffic.mix == mix
+    chosen = loaded.strategies["canary-as-annotated"].strategy
+    assert [written.match for written in chosen.match] == [match]
+    assert chosen.steps == (0.5,)
+    assert loaded.strategies["test-as-annotated"].strategy.by.match == match
+
+
+def test_a_canary_by_everything_at_once():
+    text = canary(weight="5", by_header="Region", by_header_pattern="^shen", by_cookie="beta")
+    loaded = loads(to_yaml(imported(*WITH_INGRESS, text)))
+    chosen = loaded.strategies["canary-as-annotated"].strategy
+    assert [written.match for written in chosen.match] == [
+        Match("header", "Region", pattern="^shen"),
+        Match("cookie", "beta", value="always"),
+    ]
+    assert chosen.steps == (0.05,)
+    assert "test-as-annotated" not in loaded.strategies
+    assert loaded.traffic.mix == {"cookie.beta": {"always": 0.1}}
+    assert "# mix: {header.Region: {VALUE: 10%}}  # a value with ^shen in it" in to_yaml(
+        imported(*WITH_INGRESS, text)
+    )
 
 
 def test_an_ingress_without_its_indentation_is_refused_by_that_name():
@@ -765,7 +802,7 @@ WAYS = [
 ]
 
 
-@settings(derandomize=True, deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(st.integers(0, len(AROUND) - 1), st.sampled_from(WAYS), THINGS), min_size=1, max_size=4
