@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from scenarios.distributions import Constant, Distribution, Exponential, LogNormal, Quantiles, Samples
 from scenarios.errors import Misplaced
@@ -37,7 +37,8 @@ def _percentile(value: object) -> object:
 
 
 _PERCENTILE = r"p(100|[0-9]{1,2}(\.[0-9]{1,4})?)"
-Percentile = Annotated[str, BeforeValidator(_percentile), Field(pattern=f"^{_PERCENTILE}$")]
+_NAMED = {"type": "string", "pattern": f"^{_PERCENTILE}$"}
+Percentile = Annotated[str, BeforeValidator(_percentile), WithJsonSchema(_NAMED)]
 """The name of a quantile: p0, p50, p99.9, p100."""
 MOST_SAMPLES = 10_000
 _ALONE = {"constant", "exponential", "quantiles", "samples", "csv"}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from scenarios.curves import FAR, Counts, Curve, Line, Steady, Wave, curve_of, outward
+from scenarios.curves import FAR, Changing, Counts, Curve, Line, Steady, Wave, curve_of, outward
 
 RAMP = Line(((10.0, 50.0), (20.5, 200.0)))
 SPIKE = Line(((30.0, 100.0), (30.0, 500.0), (60.0, 500.0), (75.0, 100.0)))
@@ -99,7 +99,7 @@ def test_knots_begin_with_0_and_grow(name: str, direction: int) -> None:
     assert np.all(pace >= 0)
 
 
-rates = st.floats(0, 1e5)
+rates = st.just(0.0) | st.floats(1e-12, 1e5)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), rates), min_size=1, max_size=6))
@@ -132,3 +132,8 @@ def test_what_is_no_rate_cannot_be_made(make) -> None:
 def test_a_number_is_a_constant_rate() -> None:
     assert curve_of(5) == Steady(5.0)
     assert curve_of(DAY) is DAY
+
+
+@given(st.floats(-1e6, 0), st.floats(0, 1e6))
+def test_a_wave_expects_what_its_knots_say(start: float, end: float) -> None:
+    assert DAY.expected(start, end) == pytest.approx(Changing.expected(DAY, start, end), rel=1e-9, abs=1e-6)

@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from scenarios import draws
 from scenarios.check import check, utilisation
@@ -17,6 +19,7 @@ from scenarios.errors import ScenarioError
 from scenarios.load import as_document, digest, from_document, loads
 from scenarios.model import MOST_SAMPLES, Time
 from scenarios.rate import MOST_INTERVALS, RequestRate
+from scenarios.schema import json_schema
 
 WORLD = """\
 format: rolloutlab/1
@@ -162,6 +165,27 @@ def test_a_rate_has_words(kind: str) -> None:
         "trace": "87/m requests on average (a trace)",
     }
     assert rate(RATES[kind]).words() == words[kind]
+
+
+TIMES = ("5ms", "{quantiles: {p0: 1ms, p99.9: 4ms, p100: 5ms}}", "{samples: [3ms, 4ms]}", "{csv: a.csv}")
+NO_TIMES = ("5", "{quantiles: {q0: 1ms}}", "{samples: 3ms}", "{samples: [3]}", "{csv: 3}")
+NO_RATES = (
+    "5",
+    "{ramp: {from_: 1/s, to: 1/s, lasting: 1s}}",
+    "{trace: {counts: [-1], interval: 1s}}",
+    "{dayly: {}}",
+)
+READ_BY_CSV = "{trace: {csv: a.csv, interval: 1s}}"
+
+
+def test_editors_know_the_words() -> None:
+    validator = Draft202012Validator(json_schema())
+    good = [(rate, TIMES[0]) for rate in (*RATES.values(), READ_BY_CSV)] + [("5/s", time) for time in TIMES]
+    bad = [(rate, TIMES[0]) for rate in NO_RATES] + [("5/s", time) for time in NO_TIMES]
+    for pairs, valid in ((good, True), (bad, False)):
+        for written, time in pairs:
+            text = WORLD % written + f"versions: {{stable: {{service_time: {time}}}}}\n"
+            assert validator.is_valid(yaml.safe_load(text)) == valid, text
 
 
 # measured times
