@@ -281,7 +281,9 @@ def explain(
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
         return
     texts = [f"{n}: {impossible[n]}" if n in impossible else explained.prose(n, world.plan(n)) for n in names]
-    texts += [f"required: {name}: {required}" for name, required in world.require.items()]
+    if world.require:
+        lines = (f"  {name}: {required}" for name, required in world.require.items())
+        texts.append("\n".join(("required:", *lines)))
     Console(highlight=False, markup=False).print("\n\n".join(texts), soft_wrap=True)
 
 

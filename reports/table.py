@@ -157,11 +157,12 @@ def _cell(cell: Cell) -> Text:
 
 def _requirements(found: Sequence[Told]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(max_width=34, overflow="fold")
+    grid.add_column(no_wrap=True)
+    grid.add_column(max_width=32, overflow="fold")
     grid.add_column(overflow="fold")
     for one in found:
         sign, style = SIGNS[one.result]
-        grid.add_row(Text(f"{sign} {one.name}", style=style), Text(f"{one.result}: {one.pair}: {one.text}"))
+        grid.add_row(Text(sign, style), Text(one.name, style), Text(f"{one.result}: {one.pair}: {one.text}"))
     return grid
 
 

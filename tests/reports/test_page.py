@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from reports.page import write_report
+from reports.page import page, write_report
+from reports.recommend import PRICES
 from scenarios.record import Record
 from scenarios.scenario import Scenario
 
@@ -158,3 +159,36 @@ def test_a_folder_that_cannot_be_made_is_an_oserror(
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         write_report(tmp_path / "file" / "x", made_document, (), made_scenario, COMMAND, {})
+
+
+def test_requirements_and_recommendation_stand_on_it_as_text(
+    nasty_document: Document, nasty_scenario: Scenario
+) -> None:
+    name = "<img src=x onerror=alert(1)>\u202e"
+    required = {
+        "name": name,
+        "strategy": name,
+        "candidate": "c",
+        "result": "broken",
+        "message": "mean: 9 & more",
+    }
+    entry = {"strategy": name, "cost": 5.0, "low": None, "high": None, "parts": {}, "more": None}
+    recommended = {
+        "preferences": {**dict.fromkeys(PRICES, 1.0), "bad_releases": 0.1},
+        "stated": [],
+        "chance_used": True,
+        "best": name,
+        "alike": [],
+        "strategies": [entry],
+        "decided_by": None,
+        "flips": [],
+    }
+    document = {**nasty_document, "requirements": [required], "recommendation": recommended}
+    seen = Outline(page(document, {}, nasty_scenario, COMMAND, {}))
+    words = "".join(seen.words)
+    assert "img" not in seen.tags
+    assert {"recommended", "required"} <= set(seen.ids)
+    assert "Requirements: 1 broken" in words and "mean: 9 & more" in words
+    assert "Recommendation: <img src=x onerror=alert(1)>\\u202e" in words
+    without = Outline(page(nasty_document, {}, nasty_scenario, COMMAND, {}))
+    assert not {"recommended", "required"} & set(without.ids)

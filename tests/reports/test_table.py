@@ -179,3 +179,22 @@ def test_too_few_seeds_are_not_taken_for_chance(made_document: Document, made_sc
     text = "\n".join(printed(document, made_scenario))
     assert "too few to tell" in text
     assert "no more than chance" not in text
+
+
+@pytest.mark.parametrize("width", [120, 80])
+def test_requirements_stand_below_with_what_came_of_them(
+    made_document: Document, made_scenario: Scenario, width: int
+) -> None:
+    of = {"strategy": "canary", "candidate": "errors", "message": "mean of flips: 9; required at most 5"}
+    required = [
+        {**of, "name": "quick \x1b[31m", "result": "met"},
+        {**of, "name": "a-name-that-is-longer-than-any-column-for-names-would-be", "result": "broken"},
+        {**of, "name": "unknown", "result": "undecided"},
+    ]
+    lines = printed({**made_document, "requirements": required}, made_scenario, width)
+    assert max(cell_len(line) for line in lines) <= width
+    start = lines.index("Requirements: 1 met, 1 broken, 1 undecided")
+    text = "\n".join(lines[start:])
+    assert "✓  quick \\x1b[31m" in text and "✗  a-name-that" in text and "?  unknown" in text
+    assert "broken: canary with errors: mean" in text
+    assert "Requirements" not in "\n".join(printed(made_document, made_scenario, width))
