@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twin import Script, both
 
-from scenarios.distributions import Constant, Exponential, LogNormal
+from scenarios.curves import Counts, Line, Wave
+from scenarios.distributions import Constant, Exponential, LogNormal, Quantiles, Samples
 from scenarios.tally import CANDIDATE, STABLE, Grid, Status, Tally, of_rows
 from sim.requests import Requests
 
@@ -236,3 +237,21 @@ def test_versions_are_coupled_by_demand() -> None:
     )
     assert np.array_equal(one.rows()["end"], other.rows()["end"])
     assert set(one.rows()["version"]) == {STABLE}
+
+
+CHANGING = {
+    "ramp": Line(((2.0, 10.0), (12.0, 250.0))),
+    "spike": Line(((4.0, 40.0), (4.0, 900.0), (5.0, 900.0), (8.0, 0.0))),
+    "wave": Wave(100.0, 1.0, 3.0, 20.0),
+    "trace": Counts((300, 0, 1500, 2, 0, 90, 400), 3.0),
+}
+
+
+@pytest.mark.parametrize("balance", POLICIES)
+@pytest.mark.parametrize("rate", CHANGING)
+def test_rates_that_change_and_measured_times(rate: str, balance: str) -> None:
+    quantiles = Quantiles((0.0, 0.5, 0.99, 1.0), (0.01, 0.04, 0.3, 1.5))
+    service = (quantiles, Samples.of([0.02, 0.03, 0.03, 0.2]))
+    script = [*start(3), (6.0, "kill", (1, 6.0)), (6.0, "refuse", (1,))]
+    requests = assert_equal(script, **world(rate=CHANGING[rate], balance=balance, service=service))
+    assert {Status.OK, Status.REFUSED} <= seen(requests)
