@@ -195,7 +195,7 @@ def references(state: State) -> Array:
     return table
 
 
-def _pointer(element: Any) -> Any:
+def pointer_to(element: Any) -> Any:
     @intrinsic
     def pointer(typing_context: Any, address: Any) -> Any:  # noqa: ARG001 - Numba names them
         """The address as a pointer to elements of one type."""
@@ -223,35 +223,127 @@ def prefetch(typing_context: Any, address: Any) -> Any:  # noqa: ARG001 - Numba 
     return types.none(types.int64), generate
 
 
-_f8, _f4 = _pointer(types.float64), _pointer(types.float32)
-_i8, _i4 = _pointer(types.int64), _pointer(types.int32)
-_u8, _u4 = _pointer(types.uint64), _pointer(types.uint32)
+_f8, _f4 = pointer_to(types.float64), pointer_to(types.float32)
+_i8, _i4 = pointer_to(types.int64), pointer_to(types.int32)
+_u8, _u4 = pointer_to(types.uint64), pointer_to(types.uint32)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def pods_in(refs):
+    return Pods(
+        _f8(refs[0, 0]),
+        _f8(refs[1, 0]),
+        _f8(refs[2, 0]),
+        _i8(refs[3, 0]),
+        _i8(refs[4, 0]),
+        _f8(refs[5, 0]),
+        _f8(refs[6, 0]),
+        _f8(refs[7, 0]),
+        _i8(refs[8, 0]),
+        _i8(refs[9, 0]),
+        _i8(refs[10, 0]),
+        _i8(refs[11, 0]),
+        _i8(refs[12, 0]),
+        _i8(refs[13, 0]),
+    )
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def routes_in(refs):
+    return Routes(
+        _i4(refs[14, 0]),
+        _i8(refs[15, 0]),
+        _i8(refs[16, 0]),
+        _f8(refs[17, 0]),
+        _i8(refs[18, 0]),
+        _i8(refs[19, 0]),
+        _i8(refs[20, 0]),
+        _i8(refs[21, 0]),
+    )
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def draws_in(refs):
+    return Draws(
+        _u8(refs[22, 0]),
+        _f8(refs[23, 0]),
+        _f4(refs[24, 0]),
+        _i4(refs[25, 0]),
+        _f8(refs[26, 0]),
+        _i8(refs[27, 0]),
+        _f8(refs[28, 0]),
+        _f8(refs[29, 0]),
+    )
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def block_in(refs):
+    return Block(
+        _f8(refs[30, 0]),
+        _u8(refs[31, 0]),
+        _f8(refs[32, 0]),
+        _u8(refs[33, 0]),
+        _i4(refs[34, 0]),
+        _i4(refs[35, 0]),
+        _u4(refs[36, 0]),
+    )
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def books_in(refs):
+    return Books(
+        _i8(refs[37, 0]),
+        _i4(refs[38, 0]),
+        _u4(refs[39, 0]),
+        _i8(refs[40, 0]),
+        _i8(refs[41, 0]),
+        _i8(refs[42, 0]),
+        _i8(refs[43, 0]),
+        _u4(refs[44, 0]),
+        _i8(refs[45, 0]),
+        _i4(refs[46, 0]),
+        _i4(refs[47, 0]),
+        _i4(refs[48, 0]),
+    )
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def trace_in(refs):
+    return Trace(_f8(refs[49, 0]), _i4(refs[50, 0]))
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def clock_in(refs):
+    return Clock(_i8(refs[51, 0]), _i8(refs[52, 0]), _f8(refs[53, 0]))
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def settings_in(refs):
+    return Settings(_f8(refs[54, 0]), _i8(refs[55, 0]))
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def drawn_in(refs):
+    return Drawn(_i8(refs[56, 0]), _i8(refs[57, 0]), _f8(refs[58, 0]))
 
 
 @numba.njit(cache=True, nogil=True)
 def opened(refs):
-    """The state again, as pointers, in the order of `references`; a test compares the types."""
-    a = refs[:, 0]
-    pods = Pods(
-        _f8(a[0]), _f8(a[1]), _f8(a[2]), _i8(a[3]), _i8(a[4]), _f8(a[5]), _f8(a[6]), _f8(a[7]), _i8(a[8]),
-        _i8(a[9]), _i8(a[10]), _i8(a[11]), _i8(a[12]), _i8(a[13]),
-    )  # fmt: skip
-    routes = Routes(
-        _i4(a[14]), _i8(a[15]), _i8(a[16]), _f8(a[17]), _i8(a[18]), _i8(a[19]), _i8(a[20]), _i8(a[21])
+    """The state again, as pointers, in the order of `references`; a test compares the types.
+
+    The functions above, each for one group, are inlined as source: a tuple of pointers is slow to return.
+    """
+    return State(
+        pods_in(refs),
+        routes_in(refs),
+        draws_in(refs),
+        block_in(refs),
+        books_in(refs),
+        trace_in(refs),
+        clock_in(refs),
+        settings_in(refs),
+        drawn_in(refs),
     )
-    draws = Draws(
-        _u8(a[22]), _f8(a[23]), _f4(a[24]), _i4(a[25]), _f8(a[26]), _i8(a[27]), _f8(a[28]), _f8(a[29])
-    )  # fmt: skip
-    block = Block(_f8(a[30]), _u8(a[31]), _f8(a[32]), _u8(a[33]), _i4(a[34]), _i4(a[35]), _u4(a[36]))
-    books = Books(
-        _i8(a[37]), _i4(a[38]), _u4(a[39]), _i8(a[40]), _i8(a[41]), _i8(a[42]), _i8(a[43]), _u4(a[44]),
-        _i8(a[45]), _i4(a[46]), _i4(a[47]), _i4(a[48]),
-    )  # fmt: skip
-    trace = Trace(_f8(a[49]), _i4(a[50]))
-    clock = Clock(_i8(a[51]), _i8(a[52]), _f8(a[53]))
-    settings = Settings(_f8(a[54]), _i8(a[55]))
-    drawn = Drawn(_i8(a[56]), _i8(a[57]), _f8(a[58]))
-    return State(pods, routes, draws, block, books, trace, clock, settings, drawn)
 
 
 @numba.njit(cache=True, nogil=True)

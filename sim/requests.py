@@ -20,6 +20,7 @@ from scenarios.distributions import Distribution
 from scenarios.tally import CANDIDATE, HIGH, STABLE, Grid, Status, Tally, bucket_middle
 from scenarios.traffic import Activity
 from sim import arrays, kernel
+from sim.habits import Sticky
 
 Balance: TypeAlias = Literal["random", "round_robin", "least_outstanding"]
 WarmUp: TypeAlias = tuple[float, float] | None
@@ -228,6 +229,36 @@ class Requests:
         queued = ring[(head + np.arange(waiting)) % ring.size] > t
         served = self._pods.free[: self._lanes, slot] > t
         return int(np.count_nonzero(served) + np.count_nonzero(queued))
+
+    def delay(self, slot: int, t: float) -> float:
+        """How long one that came at `t` ≥ now would wait for a lane; infinity if it would be turned away."""
+        free = self._pods.free[: self._lanes, slot]
+        wait = max(0.0, float(free.min()) - t)
+        queued = self.outstanding(slot, t) - int(np.count_nonzero(free > t))
+        return math.inf if wait > 0 and queued >= int(self._settings.whole[1]) else wait
+
+    # what only `sim.general_requests.GeneralRequests` can
+
+    def stick(self, proxy: int, how: Sticky, rules: Sequence[int | None], copied: float = 0.0) -> None:
+        """From now on this proxy keeps users so, sends each kind of user by its rule (None: by the shares),
+        and copies that share of requests."""
+        raise NotImplementedError
+
+    def slow(self, slot: int, factor: float, extra: float = 0.0) -> None:
+        """What begins in this pod from now on takes `factor` times as long and `extra` seconds more."""
+        raise NotImplementedError
+
+    def lose(self, slot: int, t: float) -> None:
+        """Its node falls silent at `t` ≥ now: nobody is answered, and nobody is told."""
+        raise NotImplementedError
+
+    def busy(self, slot: int, t: float) -> float:
+        """Lane-seconds worked in this slot up to `t` ≥ now, since the pod was added."""
+        raise NotImplementedError
+
+    def crashed(self, t: float) -> list[tuple[int, float]]:
+        """The processes that died of a request since last asked, and when. Advances to `t`."""
+        raise NotImplementedError
 
     def remove(self, slot: int) -> None:
         """The pod is gone. Its slot is used again once it is in no rotation and its work has ended."""

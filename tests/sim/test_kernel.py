@@ -23,8 +23,9 @@ def arrays() -> list[np.ndarray]:
 
 
 def test_every_address_is_taken_for_what_its_array_is() -> None:
-    source = inspect.getsource(kernel.opened.py_func)
-    taken = {int(place): kind for kind, place in re.findall(r"_([fiu]\d)\(a\[(\d+)\]\)", source)}
+    openers = (getattr(kernel, f"{group}_in").py_func for group in kernel.State._fields)
+    source = "".join(inspect.getsource(opener) for opener in openers)
+    taken = {int(place): kind for kind, place in re.findall(r"_([fiu]\d)\(refs\[(\d+), 0\]\)", source)}
     held = {place: f"{array.dtype.kind}{array.dtype.itemsize}" for place, array in enumerate(arrays())}
     assert taken == held
 
