@@ -10,7 +10,9 @@ import pytest
 from reports.advice import advice
 from reports.compare import comparison
 from reports.figures import FIGURES, Figure, Measured, Missing, Value
+from reports.recommend import recommended
 from scenarios.load import loads
+from scenarios.prefer import Prefer
 from scenarios.release import Verdict
 from scenarios.scenario import CONTROL
 
@@ -215,3 +217,40 @@ def test_prices_of_nothing_leave_nothing_to_decide():
 
 def found_prices() -> list[str]:
     return [name for name in recommendation()["preferences"] if name != "bad_releases"]
+
+
+@pytest.mark.parametrize("case", range(40))
+def test_of_any_three_strategies_the_nearest_flip_is_the_first_change_of_the_cheapest(case: int) -> None:
+    rng = random.Random(case)
+    keys = ("blast_requests_exact", "blast_users_exact", "capacity_loss", "extra_cost", "release_duration")
+
+    def amounts(name: str) -> dict[tuple[str, str | None], list[Measured]]:
+        found: dict[tuple[str, str | None], list[Measured]] = {}
+        for candidate in ("worse", "fine"):
+            mine = {key: rng.choice([0, 1, 10, 100]) * rng.random() for key in keys}
+            ends = {"ends": rng.choice([Verdict.PROMOTED, Verdict.ROLLED_BACK])}
+            found[name, candidate] = [
+                trial(name, candidate, seed, {**mine, **ends}, 0.0) for seed in range(16)
+            ]
+        return found
+
+    trials = {**amounts("a"), **amounts("b"), **amounts("c")}
+    arms = {"control": {"candidates": {"worse": {"bad": 1.0}, "fine": {"bad": 0.0}}}}
+    now = Prefer().model_copy(update={"good_not_promoted": 3.0, "bad_not_rolled_back": 3.0})
+
+    def best(**changed: float) -> str:
+        return str(recommended(now.model_copy(update=changed), arms, trials)["best"])
+
+    here = recommended(now, arms, trials)
+    for name in here["preferences"]:
+        value, flips = getattr(now, name), {f["if"]: f for f in here["flips"] if f["preference"] == name}
+        for word, far in (
+            ("under", value * 1e-6),
+            ("over", 0.999999 if name == "bad_releases" else value * 1e9),
+        ):
+            if word not in flips:
+                assert best(**{name: far}) == here["best"], (name, word)
+                continue
+            at, who = flips[word]["at"], flips[word]["cheaper"]
+            assert best(**{name: at + (value - at) * 1e-6}) == here["best"]
+            assert best(**{name: at - (value - at) * 1e-6}) == who
