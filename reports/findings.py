@@ -34,6 +34,7 @@ VERDICTS = {
     "rolled_back": "rolled back",
     "stuck": "stuck",
     "out_of_time": "out of time",
+    "reported": "reported",
 }
 
 

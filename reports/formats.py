@@ -13,7 +13,7 @@ from reports.words import listed, plain, quantity, reason
 Json = Any
 NUMBERS = ("mean", "low", "high", "p5", "p50", "p95", "predict_low", "predict_high", "reached", "n")
 COLUMNS = ("candidate", "bad", "strategy", "kind", "figure", "unit", *NUMBERS, "why")
-VERDICTS = ("promoted", "rolled_back", "stuck", "out_of_time")
+VERDICTS = ("promoted", "rolled_back", "stuck", "out_of_time", "reported")
 
 
 def to_csv(document: Mapping[str, Json]) -> str:

@@ -17,12 +17,15 @@ from scenarios.release import Kind
 from scenarios.scenario import Scenario
 
 FORMAT = "rolloutlab.trial/1"
-_STYLES = {Kind.DECIDED: "bold", Kind.SETTLED: "bold", Kind.GUARD: "red", Kind.STUCK: "red"}
+_STYLES = {Kind.DECIDED: "bold", Kind.SETTLED: "bold"} | dict.fromkeys(
+    (Kind.GUARD, Kind.PAGE, Kind.STUCK), "red"
+)
 _ENDINGS = {
     "promoted": "promoted: the candidate has taken over",
     "rolled_back": "rolled back: stable serves everyone again",
     "stuck": "stuck: it waits for what does not come",
     "out_of_time": "out of time: still under way at the horizon",
+    "reported": "reported: it has seen what it wanted; stable serves everyone as before",
 }
 
 

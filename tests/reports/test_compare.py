@@ -279,7 +279,7 @@ def test_too_few_seeds_tell_nobody_apart() -> None:
 def test_csv_has_a_line_for_each_strategy_candidate_and_figure() -> None:
     document = made(scenario(), only("time_to_detect", {"rolling": lambda s: Missing("not reached", 9.0)}))
     lines = list(csv.DictReader(io.StringIO(to_csv(document))))
-    assert len(lines) == 6 * (len(FIGURES) + 4)
+    assert len(lines) == 6 * (len(FIGURES) + len(Verdict))
     found = {(line["strategy"], line["candidate"], line["figure"]): line for line in lines}
     detect = found["rolling", "worse", "time_to_detect"]
     assert (detect["mean"], detect["why"], detect["unit"], detect["kind"]) == (
