@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scenarios.hazards import fights, hazards
 from scenarios.plan import (
     Elapsed,
     Match,
@@ -48,6 +49,7 @@ def check(scenario: Scenario) -> tuple[Advice, ...]:
     """Everything found, problems first."""
     found = [*_cannot(scenario), *_load(scenario), *_stable(scenario)]
     found += [*_versions(scenario), *_baseline(scenario), *_requirements(scenario)]
+    found += [Advice(Level.WARNING, path, text) for path, text in hazards(scenario)]
     for name in scenario.strategies:
         if name not in scenario.unrealisable():
             found += _strategy(scenario, name, scenario.plan(name))
@@ -168,6 +170,8 @@ def _strategy(scenario: Scenario, name: str, plan: Plan) -> Iterator[Advice]:
     if strategy.via != first and utilisation(scenario) >= 0.7:
         text = f"its exact harm is compared with stable via {first}, and busy pods fail more under one router"
         yield Advice(Level.NOTE, path, text)
+    if (fight := fights(scenario, plan)) is not None:
+        yield Advice(Level.NOTE, path, fight)
     for note in strategy.notes(scenario.service, scenario.routers[strategy.via]):
         yield Advice(Level.NOTE, path, note)
 

@@ -1,6 +1,6 @@
 """What goes wrong in the world by itself, at fixed times, whichever strategy is tried. And who can help."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,22 +15,30 @@ class _Fault(Model):
     at: Duration
     lasting: Duration | None = None
 
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        if self.lasting is not None and self.lasting <= 0:
+            raise Misplaced((("lasting",), "expected more than 0s; without the key it is for good"))
+        return self
+
 
 class NodeDown(_Fault):
-    """A node loses power: its pods fall silent. It may come back, and its pods start anew."""
+    """A node loses power: its pods fall silent at once, leave rotation after `cluster.node_grace`, and are
+    replaced after `cluster.eviction` more. If it comes back before, their containers start anew."""
 
     node: int = Field(strict=True, ge=0, le=99)
 
 
 class NodeSlow(_Fault):
-    """Everything on a node takes `slower` times as long."""
+    """Everything on a node takes `slower` times as long: requests, starts, pulls. Its proxy does not."""
 
     node: int = Field(strict=True, ge=0, le=99)
     slower: float = Field(strict=True, gt=1, le=1000)
 
 
 class NodeDrain(_Fault):
-    """A node is cordoned and its pods are evicted, as far as the disruption budget allows."""
+    """A node is cordoned and its pods are evicted, as far as the disruption budget allows, the others every
+    5 s anew, as `kubectl drain` does. When it is over, the node takes pods again."""
 
     node: int = Field(strict=True, ge=0, le=99)
 
@@ -54,17 +62,17 @@ class RouterStall(_Fault):
 
 
 class MetricsGap(_Fault):
-    """Scrapes show nothing: guards see no requests."""
+    """Scrapes of that time show nothing: guards see no requests and are inconclusive."""
 
 
 class SlowApi(_Fault):
-    """The API server answers `slower` times as slowly."""
+    """The API server answers `slower` times as slowly: the release, and the Deployments' controllers."""
 
     slower: float = Field(strict=True, gt=1, le=100_000)
 
 
 class NoRoom(_Fault):
-    """Others took the spare room: pods created now wait until it is over."""
+    """Others take whatever room there is or becomes free: pods created now wait until it is over."""
 
 
 class Fault(Model):

@@ -70,6 +70,7 @@ class Scenario(Model):
     def _names_exist(self) -> Self:
         problems: list[tuple[tuple[str | int, ...], str]] = []
         problems += self._undefined()
+        problems += self._no_such_node()
         for name, required in self.require.items():
             named = (("strategy", self.strategies), ("candidate", self.variants))
             for kind, known in named:
@@ -90,6 +91,16 @@ class Scenario(Model):
                 if mentioned not in defined[kind]:
                     where = ("strategies", name, written.kind, *place)
                     yield where, unknown(kind, mentioned, defined[kind])
+
+    def _no_such_node(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Faults of nodes that the cluster does not have."""
+        nodes = self.cluster.nodes
+        for index, fault in enumerate(self.faults):
+            number = getattr(fault.happening, "node", None)
+            if number is not None and number >= nodes:
+                kind = next(iter(fault.model_fields_set))
+                there = "only node 0" if nodes == 1 else f"nodes 0 to {nodes - 1}"
+                yield ("faults", index, kind, "node"), f"the cluster has {there}"
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:

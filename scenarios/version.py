@@ -78,7 +78,7 @@ class Crash(Model):
 
 
 class Probe(Model):
-    """A readiness probe, in Kubernetes' terms."""
+    """A readiness or liveness probe, in Kubernetes' terms."""
 
     initial_delay: Duration = written("0s")
     period: Duration = written("10s")
@@ -113,6 +113,12 @@ class Pods(Model):
     min_ready: Duration = written("0s")
     termination: Termination = Termination()
 
+    @model_validator(mode="after")
+    def _one_success(self) -> "Pods":
+        if isinstance(self.liveness, Probe) and self.liveness.success != 1:
+            raise Misplaced((("liveness", "success"), "Kubernetes allows 1 only; leave it out"))
+        return self
+
 
 class Version(Model):
     """What runs in a pod: how it starts, how long a request takes, how it fails."""
@@ -128,8 +134,8 @@ class Version(Model):
     crash: Crash | None = None
     pull: Time | Literal["never"] | None = Field(
         None,
-        description="first pod on each node: time to pull the image; never: ImagePullBackOff; "
-        "without it the image is on the nodes",
+        description="time for the first pod on each node to pull the image; never: ErrImagePull, so that "
+        "its pods never run; without it the image is on the nodes",
     )
     conversion: Share | None = Field(None, description="A/B: share of users who do what is hoped for")
     pods: Pods | None = Field(None, description="in place of cluster.pods, key by key")

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from scenarios.faults import NodeDown, NodeDrain, SlowDependency
 from scenarios.record import Record, Truth
 from scenarios.scenario import Scenario
 from scenarios.tally import CANDIDATE, LAST_CANDIDATE, MET_CANDIDATE, MET_STABLE, NOBODY, STABLE, Tally
+from scenarios.version import Probe
 
 _SWAPPED = [CANDIDATE, STABLE, NOBODY]
 
@@ -14,8 +16,19 @@ _SWAPPED = [CANDIDATE, STABLE, NOBODY]
 def behaves_as_stable(scenario: Scenario, candidate: str) -> bool:
     """Whether the variant differs from stable by its image at most, in nothing that is drawn by version."""
     stable = scenario.versions.stable
-    drawn = stable.crash is not None or stable.share_failing("pods") > 0
+    drawn = stable.crash is not None or stable.share_failing("pods") > 0 or _pods_come_anew(scenario)
     return not drawn and scenario.variants[candidate].model_copy(update={"image": stable.image}) == stable
+
+
+def _pods_come_anew(scenario: Scenario) -> bool:
+    """Whether pods start within an arm, or a fault tells versions apart: their lags are drawn by version."""
+    stable, kinds = scenario.versions.stable, (NodeDown, NodeDrain, SlowDependency)
+    return (
+        any(isinstance(fault.happening, kinds) for fault in scenario.faults)
+        or scenario.cluster.autoscaler is not None
+        or isinstance(scenario.pods(stable).liveness, Probe)
+        or (stable.leak is not None and stable.leak.crash)
+    )
 
 
 def as_candidate(arm: Record, candidate: str) -> Record:

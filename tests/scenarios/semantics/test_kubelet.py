@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.semantics.kubelet import REPORT, SECOND, ready_at, tick
+from scenarios.semantics.kubelet import REPORT, SECOND, Run, next_probe, probes, ready_at, tick
 
 EARLY = -(10**15)
 
@@ -83,3 +83,38 @@ def test_ready_is_never_before_it_answers_and_at_most_a_period_late(
     assert found >= max(seen, answers)
     assert found in ticks or (found - seen - SECOND) % every == 0
     assert found - max(seen, answers) <= max(every, SECOND) + (success - 1) * max(every, SECOND)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "following"),
+    [
+        (0, 0, 10),  # the first look, before there is a container
+        (10, 10, 20),
+        (10, 11, 20),
+        (10, 19.9, 20),
+        (10, 20, 20),
+        (10, 21, 21),  # a tick came while it waited: at once
+        (21, 21.5, 30),
+        (10, 45, 45),  # a ticker keeps one tick, not three
+    ],
+)
+def test_a_liveness_worker_ticks_from_the_pods_arrival_on(
+    asked: float, answered: float, following: float
+) -> None:
+    since = 3 * SECOND
+    found = next_probe(since, since + round(asked * SECOND), since + round(answered * SECOND), 10 * SECOND)
+    assert (found - since) / SECOND == following
+
+
+def test_a_container_younger_than_its_initial_delay_is_not_probed_counting_whole_seconds() -> None:
+    ages = [4.0, 4.999, 5.0, 5.5]
+    assert [probes(round(age * SECOND), 0, 5 * SECOND) for age in ages] == [False, False, True, True]
+    assert not probes(round(5.9 * SECOND), 0, round(5.5 * SECOND))
+
+
+def test_only_failures_in_a_row_restart() -> None:
+    run = Run()
+    for success in (False, False, True, False, False):
+        run = run.after(success)
+        assert not run.restarts(3)
+    assert run.after(False).restarts(3)
