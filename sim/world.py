@@ -406,11 +406,10 @@ class World:
 
     def _poll_for_deaths(self) -> None:
         """Processes that died of a request live on from there as the kubelet sees it."""
-        self.requests.advance(self.clock.seconds)
-        in_slot = {pod.slot: pod for pod in self.pods if pod.slot >= 0 and not pod.gone}
         for slot, when in self.requests.crashed(self.clock.seconds):
-            if slot in in_slot:
-                in_slot[slot].died(round(when * SECOND))
+            for pod in self.pods:
+                if pod.slot == slot and not pod.gone:
+                    pod.died(round(when * SECOND))
         self.clock.after(POLL, Order.POD, self._poll_for_deaths)
 
     @property
