@@ -52,7 +52,7 @@ class ShadowStrategy(Strategy):
 
     def draft(self, service: Service, router: Router) -> Plan:
         if isinstance(router, KubeProxy):
-            raise Unrealisable("a Service cannot copy requests; go via a proxy router")
+            raise Unrealisable("a Service cannot copy requests; go via a proxy or an ingress-nginx router")
         n, stay = service.replicas, OnDeadline.STAY
         home = (
             Stage("no more copies", do(SetRoute(USERS, whole("main"))), (Routed(USERS),), on_deadline=stay),

@@ -209,3 +209,20 @@ def test_counting_alone_ends_as_reported() -> None:
     walk.see(12.0, groups=SAME)
     assert walk.verdict is Verdict.REPORTED
     assert [event.text for event in walk.events][-2:] == ["report", "reported"]
+
+
+def test_an_abort_that_comes_too_late_is_told_once_and_the_release_ends() -> None:
+    walk = Walk(Stage("remove", (), (Elapsed(10.0),), on_deadline=OnDeadline.STAY))
+    walk.see(0.0)
+    assert [event.kind for event in walk.see(5.0, abort=True).events] == [Kind.STUCK]
+    assert walk.see(6.0, abort=True).events == ()
+    walk.see(10.0, abort=True)
+    assert walk.verdict is Verdict.PROMOTED
+
+
+def test_what_is_judged_last_decides_be_it_a_person_or_a_count() -> None:
+    walk = Walk(ASK, Stage("last", (), (Elapsed(50.0),), undo=BACK))
+    walk.see(0.0)
+    walk.see(7.0, approved=frozenset({"forward.0.0"}))
+    walk.see(100.0)
+    assert outcome(walk.plan, walk.state).decided_at == 7.0

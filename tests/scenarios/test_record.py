@@ -15,10 +15,23 @@ from hypothesis import strategies as st
 
 from scenarios import codec, load
 from scenarios.backend import replay
+from scenarios.conversion import Group, Groups
 from scenarios.decode import RecordError
 from scenarios.guard import Sample, Seen
 from scenarios.observe import Observation, PoolSeen
-from scenarios.plan import ByReplicas, Scale, SetRoute, SetVersion, Split
+from scenarios.plan import (
+    ByReplicas,
+    Call,
+    Command,
+    Match,
+    Rules,
+    Scale,
+    SetRoute,
+    SetVersion,
+    Split,
+    Sticky,
+    Verb,
+)
 from scenarios.record import (
     Pods,
     Record,
@@ -54,16 +67,27 @@ clock: {settle: 30s, horizon: 5m}
 names = st.text(st.characters(codec="utf-8"), max_size=8)
 times = st.floats(-1e6, 1e6)
 counts = st.integers(0, 10**12)
-routes = st.one_of(
+simple = st.one_of(
     st.builds(ByReplicas, st.tuples(names)),
     st.builds(lambda a, b, share: Split(((a, share), (b, 1 - share))), names, names, st.floats(0.01, 0.99)),
 )
+matches = st.builds(Match, st.sampled_from(["header", "cookie"]), names, st.none() | names, st.none() | names)
+ruled = st.builds(
+    Rules,
+    simple,
+    st.lists(st.tuples(matches, names), max_size=2).map(tuple),
+    st.sampled_from(Sticky),
+    st.none() | st.tuples(names, st.floats(0.01, 1)),
+)
+routes = simple | ruled
 sizes = st.one_of(st.integers(0, 50), st.integers(0, 100).map(lambda n: f"{n}%"))
 updates = st.one_of(st.builds(RollingUpdate, sizes, sizes), st.just(Recreate()))
 actions = st.one_of(
     st.builds(Scale, names, st.integers(0, 1000)),
     st.builds(SetVersion, names, names, updates, st.none() | st.floats(0, 1e6), st.floats(0, 1e6)),
     st.builds(SetRoute, names, routes),
+    st.builds(Command, st.sampled_from(Verb), names),
+    st.builds(Call, names, names),
 )
 samples = st.builds(Sample, counts, counts, st.none() | st.floats(0, 1e6))
 pools = st.builds(
@@ -74,6 +98,7 @@ pools = st.builds(
     counts,
     st.booleans(),
 )
+groups = st.tuples(counts, counts).map(lambda two: Group(max(two), min(two)))
 observations = st.builds(
     Observation,
     times,
@@ -83,6 +108,8 @@ observations = st.builds(
     st.dictionaries(names, names, max_size=2),
     st.dictionaries(names, st.builds(Seen, times, samples, samples), max_size=2),
     st.booleans(),
+    st.frozensets(names, max_size=2),
+    st.none() | st.builds(Groups, groups, groups),
 )
 outcomes = st.builds(Outcome, st.sampled_from(Verdict), st.none() | times, st.none() | times, names, names)
 
