@@ -14,6 +14,8 @@ from scenarios import traffic
 from scenarios.curves import Counts, Curve, Line, Wave
 from scenarios.distributions import Constant
 from scenarios.tally import Grid
+from sim.general_requests import GeneralRequests
+from sim.habits import Habits
 from sim.requests import Requests, shared_blocks
 
 RAMP = Line(((10.0, 5.0), (70.0, 90.0)))
@@ -113,6 +115,20 @@ def test_the_kernel_makes_the_same_of_a_changing_rate(name: str, start: int, end
         rows = simulated(RATES[name], start, end, shared)
         assert np.array_equal(rows["due"], schedule.due)
         assert np.array_equal(rows["user"], schedule.user)
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_the_general_engine_makes_the_same_of_a_changing_rate(name: str) -> None:
+    service = (Constant(0.0), Constant(0.0))
+    requests = GeneralRequests(
+        Habits(pauses=(0.1,)), seed=4, rate=RATES[name], users=1000, activity="zipf", grid=Grid(-40, 90, 4),
+        slots=1, queue=5, timeout=1.0, service=service, trace=True,
+    )  # fmt: skip
+    requests.rotate(0, 0, [requests.add_pod(0, 0.0, 0.0)])
+    requests.finish()
+    schedule = traffic.schedule(4, RATES[name], 1000, "zipf", -40, 90)
+    assert np.array_equal(requests.rows()["due"], schedule.due)
+    assert np.array_equal(requests.rows()["user"], schedule.user)
 
 
 @pytest.mark.parametrize("name", RATES)
