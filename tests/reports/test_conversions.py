@@ -1,0 +1,75 @@
+"""An A/B test's figures, from what a release counted."""
+
+import pytest
+from scipy import stats
+
+from reports.conversions import conversions, difference
+from reports.facts import Facts
+from reports.values import NOT_APPLICABLE, TOO_FEW, Value
+from scenarios.conversion import Group, Groups
+from scenarios.load import loads
+from scenarios.observe import Observation
+from scenarios.plan import whole
+from scenarios.record import Record, RouteChange, Trial, Truth
+from scenarios.release import Outcome, Verdict
+
+WORLD = """
+format: rolloutlab/1
+name: test
+service: {replicas: 4}
+traffic: {rate: 100/s, mix: {header.Region: {shenzhen: 10%}}}
+routers: {mesh: {kind: proxy}}
+strategies:
+  test: {ab_test: {via: mesh, by: {users: 30%}}}
+  by-region: {ab_test: {via: mesh, by: {header: Region, value: shenzhen}}}
+  rolling: {rolling: {via: mesh}}
+"""
+FOUND = Groups(Group(7000, 210), Group(3000, 120))
+
+
+def facts(strategy: str, *groups: Groups | None) -> Facts:
+    observed = tuple(Observation(float(t), groups=found) for t, found in enumerate(groups))
+    outcome = Outcome(Verdict.REPORTED, 1.0, 1.0, "", "")
+    truth = Truth(None, None, (RouteChange(0.0, whole("main"), 0.0),))  # type: ignore[arg-type]
+    return Facts(
+        Record(Trial(loads(WORLD), strategy, "candidate", 0), truth, observed, outcome=outcome), None
+    )
+
+
+def test_rates_and_their_difference_with_intervals() -> None:
+    found = conversions(facts("test", Groups(Group(1, 0), Group(1, 0)), FOUND, None))
+    assert found["conversion_stable"] == Value(
+        0.03, pytest.approx(0.02625, abs=1e-4), pytest.approx(0.03426, abs=1e-4)
+    )  # type: ignore[arg-type]
+    rate, gain = found["conversion_candidate"], found["conversion_difference"]
+    assert isinstance(rate, Value)
+    assert rate.value == 0.04
+    assert isinstance(gain, Value)
+    assert gain.value == pytest.approx(0.01)
+
+
+def test_newcombe_s_own_example() -> None:
+    # 56/70 against 48/80: Newcombe 1998, table II, method 10
+    found = difference(Groups(Group(80, 48), Group(70, 56)))
+    assert isinstance(found, Value)
+    assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
+
+
+@pytest.mark.parametrize(("strategy", "expected"), [("test", 0.3), ("by-region", 0.1)])
+def test_the_sizes_of_the_groups_are_held_against_what_was_meant(strategy: str, expected: float) -> None:
+    p = conversions(facts(strategy, Groups(Group(9000, 0), Group(1050, 0))))["sample_ratio_p"]
+    wanted = stats.chisquare([9000, 1050], [10050 * (1 - expected), 10050 * expected]).pvalue
+    assert isinstance(p, Value)
+    assert p.value == pytest.approx(wanted, rel=1e-6, abs=1e-12)
+
+
+def test_without_a_test_that_ended_there_is_nothing_to_say() -> None:
+    assert set(conversions(facts("rolling", None)).values()) == {NOT_APPLICABLE}
+    assert set(conversions(facts("test", None)).values()) == {NOT_APPLICABLE}
+
+
+def test_nobody_in_a_group_is_too_few() -> None:
+    found = conversions(facts("test", Groups(Group(0, 0), Group(3, 1))))
+    assert [found[key] for key in ("conversion_stable", "conversion_difference", "sample_ratio_p")] == [
+        TOO_FEW
+    ] * 3
