@@ -34,7 +34,7 @@ def _traffic(scenario: Scenario) -> str:
     traffic, users = scenario.traffic, scenario.traffic.users
     active = "" if users.activity == "even" else ", a few of them very active"
     return (
-        f"{traffic.rate.words()} from {users.count:,} users{active}, "
+        f"{traffic.intended.words()} from {users.count:,} users{active}, "
         f"who give up after {write_duration(traffic.client.timeout)}"
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.arms import LEVELS, Arms, is_bad, latencies
+from reports.conversions import conversions
 from reports.facts import Facts, windows
 from reports.statistics import wilson
 from reports.times import times
@@ -69,6 +70,7 @@ def measure(record: Record, arms: Arms | None = None) -> Measured:
         | _exposure(trial)
         | times(trial)
         | weight_error(trial)
+        | conversions(trial)
         | _latency(trial)
     )
     name, known = record.trial, None if arms is None else bool(arms.faults)
@@ -98,7 +100,7 @@ def _unmet(trial: Facts) -> float:
     """∫ max(0, demand − C) dt, the demand being the intended rate's, in stable's pods."""
     seen, scenario = trial.capacity, trial.record.trial.scenario
     work = scenario.version(STABLE_NAME, "").service_time.distribution().mean()
-    changes, rates = scenario.traffic.rate.curve().steps(0, trial.horizon)
+    changes, rates = scenario.traffic.intended.curve().steps(0, trial.horizon)
     edges = np.unique(np.concatenate((seen.edges, changes)))
     middles = (edges[1:] + edges[:-1]) / 2
     demand = rates[np.searchsorted(changes, middles) - 1] * work / scenario.service.slots

@@ -263,7 +263,7 @@ def _standing(scenario: Scenario, bad: float, seeds: int) -> str:
 def stable_misses(document: Document, scenario: Scenario) -> bool:
     """Whether stable's own arm breaks the objective, on average over the seeds."""
     figures = document["control"]["stable"]["figures"]
-    requests = scenario.traffic.rate.curve().expected(0.0, scenario.clock.horizon)
+    requests = scenario.traffic.intended.curve().expected(0.0, scenario.clock.horizon)
     failed = figures.get("failed_requests", {}).get("mean") or 0.0
     slow = (
         (figures.get(f"latency_{level}", {}).get("mean") or 0.0) > limit

@@ -36,7 +36,7 @@ def floor(scenario: Scenario, figure: str) -> float:
     if unit == "count" and "users" in figure:
         return USERS * scenario.traffic.users.count
     if unit == "count":
-        return REQUESTS * scenario.traffic.rate.curve().expected(0, scenario.clock.horizon)
+        return REQUESTS * scenario.traffic.intended.curve().expected(0, scenario.clock.horizon)
     return POD_SECONDS * scenario.service.replicas if unit == "pod-seconds" else FLOORS[unit]
 
 

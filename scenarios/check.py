@@ -75,14 +75,14 @@ def utilisation(scenario: Scenario) -> float:
     """Share of all slots that stable keeps busy when most requests come."""
     service = scenario.service
     mean = scenario.versions.stable.service_time.distribution().mean()
-    peak = scenario.traffic.rate.curve().peak(0.0, scenario.clock.horizon)
+    peak = scenario.traffic.intended.curve().peak(0.0, scenario.clock.horizon)
     return peak * mean / (service.replicas * service.slots)
 
 
 def _load(scenario: Scenario) -> Iterator[Advice]:
     load = utilisation(scenario)
     if load >= 1:
-        when = "" if scenario.traffic.rate.shape is None else " at the peak"
+        when = "" if scenario.traffic.intended.shape is None else " at the peak"
         text = f"the stable version alone is overloaded{when}: {load:.0%} of its slots are asked for"
         yield Advice(Level.WARNING, "traffic.rate", text)
 
@@ -137,7 +137,7 @@ def _pods(scenario: Scenario, path: str, pods: Pods) -> Iterator[Advice]:
 
 def _baseline(scenario: Scenario) -> Iterator[Advice]:
     """What p₀, estimated from the settling window, can and cannot tell."""
-    rate, clock = scenario.traffic.rate.curve(), scenario.clock
+    rate, clock = scenario.traffic.intended.curve(), scenario.clock
     requests, total = rate.expected(-clock.settle, 0.0), rate.expected(0.0, clock.horizon)
     share = scenario.versions.stable.share_failing("requests")
     if requests == 0:
@@ -225,7 +225,7 @@ def _capacity(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
 
 def _guards(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
     """Guards that can hardly ever have enough requests, at the share that a stage gives the candidate."""
-    said, rate = set[str](), scenario.traffic.rate.curve()
+    said, rate = set[str](), scenario.traffic.intended.curve()
     for now in standings(plan, scenario.traffic.mix):
         for condition in (c for c in now.stage.until if isinstance(c, Passed)):
             for name in condition.guards:

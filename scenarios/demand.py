@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from scenarios.errors import Misplaced
-from scenarios.model import Model, Text, written
+from scenarios.model import Model, Text, Time, written
 from scenarios.rate import RequestRate
-from scenarios.units import Duration, Share
+from scenarios.units import Duration, Parsed, Share
 
 MAX_REQUESTS = 10_000_000_000
 MAX_USERS = 20_000_000
@@ -30,9 +30,13 @@ class Backoff(Model):
     most: Duration = written("5s")
     jitter: Share = written("50%")
 
+    def pause(self, k: int) -> float:
+        """The wait after try k = 1, 2 …, before the jitter, in seconds."""
+        return float(min(self.most, self.base * self.factor ** (k - 1)))
+
     def longest(self, k: int) -> float:
-        """The longest wait after try k = 1, 2 …, in seconds."""
-        return float(min(self.most, self.base * self.factor ** (k - 1)) * (1 + self.jitter))
+        """The longest wait after try k, in seconds."""
+        return self.pause(k) * (1 + self.jitter)
 
 
 class Client(Model):
@@ -84,10 +88,13 @@ Mix = dict[Attribute, dict[Text, Share]]
 
 
 class Traffic(Model):
-    """Open traffic: requests come when users want, however slow the service is."""
+    """Open traffic: requests come when users want, however slow the service is. Closed: each user waits for
+    the answer, and `think`s, before the next one.
+    """
 
-    arrivals: Literal["open"] = "open"
-    rate: RequestRate
+    arrivals: Literal["open", "closed"] = "open"
+    rate: RequestRate | None = None
+    think: Time | None = Field(None, description="closed: a user's pause between an answer and a request")
     users: Users = Users()
     mix: Mix = Field(
         default_factory=dict,
@@ -96,8 +103,26 @@ class Traffic(Model):
     connections: Connections | None = None
     client: Client = Client()
 
+    @property
+    def intended(self) -> RequestRate:
+        """The rate that is meant: of closed traffic that of users who never wait for an answer."""
+        if self.rate is not None:
+            return self.rate
+        assert self.think is not None
+        return RequestRate(constant=Parsed(self.users.count / self.think.distribution().mean()))
+
     @model_validator(mode="after")
     def _whole(self) -> "Traffic":
+        if (self.arrivals == "open") != (self.rate is not None):
+            raise Misplaced((("rate",), "open traffic has a rate; closed traffic has think: instead"))
+        if (self.arrivals == "closed") != (self.think is not None):
+            raise Misplaced(
+                (("think",), "closed traffic has a pause such as {exponential: 5s}; open none")
+            )
+        if self.think is not None and self.think.distribution().mean() <= 0:
+            raise Misplaced((("think",), "expected more than 0s"))
+        if self.think is not None and self.users.activity != "even":
+            raise Misplaced((("users", "activity"), "closed users all ask alike; expected 'even'"))
         for name, values in self.mix.items():
             if sum(values.values()) > 1 + 1e-9:
                 raise Misplaced((("mix", name), "the shares sum to more than 100%"))

@@ -368,6 +368,12 @@ class Plan:
         """Whether some stage asks for the users of both groups."""
         return any(isinstance(c, Counted | Wins) for stage in self.stages for c in stage.until)
 
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Every route that it may set, the one at the start first."""
+        asked = (timed.action for stage in self.every_stage() for timed in stage.enter)
+        return (self.route, *(action.route for action in asked if isinstance(action, SetRoute)))
+
     def every_stage(self) -> tuple[Stage, ...]:
         """All stages, each followed by those of its way back."""
         return tuple(s for stage in self.stages for s in (stage, *stage.undo))

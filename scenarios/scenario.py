@@ -104,11 +104,11 @@ class Scenario(Model):
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
-        requests = self.traffic.rate.curve().expected(-self.clock.settle, self.clock.horizon)
+        requests = self.traffic.intended.curve().expected(-self.clock.settle, self.clock.horizon)
         if requests > MAX_REQUESTS:
             most = f"at most {MAX_REQUESTS:.0e} are simulated"
             raise Misplaced((("traffic", "rate"), f"{requests:.3g} requests in one trial; {most}"))
-        trace = self.traffic.rate.trace
+        trace = self.traffic.intended.trace
         if trace is not None and trace.curve().end < self.clock.horizon:
             ends, horizon = write_duration(trace.curve().end), write_duration(self.clock.horizon)
             text = f"it ends at {ends}, before the horizon of {horizon}; give more, or set clock.horizon"

@@ -1,6 +1,7 @@
 """The service that is released, and what runs in its pods: how a version starts, answers, fails and stops."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -140,15 +141,27 @@ class Version(Model):
     conversion: Share | None = Field(None, description="A/B: share of users who do what is hoped for")
     pods: Pods | None = Field(None, description="in place of cluster.pods, key by key")
 
-    def share_failing(self, of: str) -> float:
-        """Share that fails always by the errors `of` requests, users, connections or pods, independently."""
-        return self.failing(of, {})
+    @model_validator(mode="after")
+    def _one_load(self) -> "Version":
+        if sum(error.load is not None for error in self.errors) > 1:
+            raise Misplaced((("errors",), "expected at most one that depends on the load"))
+        return self
 
-    def failing(self, of: str, attributes: Mapping[str, str]) -> float:
-        """The same for who has these attributes; errors under load are left out."""
-        works = 1.0
-        for error in self.errors:
-            meant = error.of == of and error.load is None
-            if meant and all(attributes.get(name) == value for name, value in error.when.items()):
-                works *= 1 - error.share
-        return 1 - works
+    def share_failing(self, of: str) -> float:
+        """Share that fails by the errors `of` requests, users, connections or pods; several are independent.
+
+        Those that some attributes or a load are the condition of are left out.
+        """
+        return self._failing(error for error in self.errors if error.of == of and not error.when)
+
+    def share_failing_when(self, of: str, attributes: Mapping[str, str]) -> float:
+        """The same, only by those that have these attributes as their condition."""
+        return self._failing(
+            error
+            for error in self.errors
+            if error.of == of and error.when and error.when.items() <= attributes.items()
+        )
+
+    @staticmethod
+    def _failing(errors: Iterable[Errors]) -> float:
+        return 1 - prod(1 - error.share for error in errors if error.load is None)

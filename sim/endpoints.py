@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
+from scenarios import plan
 from scenarios.draws import Purpose, draw, u
+from scenarios.mix import Kind
 from scenarios.model import Time
-from scenarios.route import Lowered, most_backends
-from scenarios.routers import IngressNginx, KubeProxy, Router
+from scenarios.route import Lowered
+from scenarios.routers import IngressNginx, KubeProxy, LayerSevenProxy, Router
 from scenarios.semantics import ingress_nginx, kube_proxy
 from sim.clock import Clock, Order, nanoseconds
+from sim.habits import Keeps
 from sim.pods import Pod
 from sim.requests import Requests
 
@@ -31,13 +34,25 @@ class Serving(IntEnum):
     GONE = 3
 
 
+class Sides(NamedTuple):
+    """What the engine has room for: sides for users, perhaps a backend for copies after them.
+
+    `kinds` are those of users that its rules tell apart; None with an engine that knows no rules.
+    """
+
+    users: int = 1
+    copies: bool = False
+    kinds: tuple[Kind, ...] | None = None
+
+
 class Wiring(NamedTuple):
     """What every proxy is connected to; `acknowledged` is told which route is in force."""
 
     number: int
+    router: Router
     clock: Clock
     requests: Requests
-    backends: int
+    sides: Sides
     acknowledged: Callable[[int], None]
 
 
@@ -45,7 +60,7 @@ class Proxy(ABC):
     """One data plane with a view of its own: what it has heard, and what it last put in force."""
 
     def __init__(self, wiring: Wiring, period: int) -> None:
-        self.index, self.clock, self.requests, self.backends, self.acknowledged = wiring
+        self.index, self.router, self.clock, self.requests, self.sides, self.acknowledged = wiring
         self.period = period  # at least so long from one sync to the next
         self.pods: dict[Pod, Serving] = {}
         self.route: Lowered | None = None
@@ -54,6 +69,7 @@ class Proxy(ABC):
         self.planned = False
         self.stalled_until = wiring.clock.now
         self.in_kernel: tuple[list[list[int]], list[float]] | None = None
+        self.ruled_by: Lowered | None = None
 
     def hear(self, pod: Pod, entry: Serving) -> None:
         """A pod's entry changed; whatever it is, it uses up a sync."""
@@ -95,9 +111,12 @@ class Proxy(ABC):
         """Put what was heard in force."""
 
     def _endpoints(self) -> list[list[int]]:
-        """Kernel slots by backend, as the view has them."""
+        """Kernel slots by backend, as the view has them; those that get copies are the last."""
         assert self.route is not None
-        return [self._slots(pools) for pools in self.route.backends]
+        found = [self._slots(pools) for pools in self.route.backends]
+        found += [[]] * (self.sides.users - len(found))
+        copies = (self.route.copies,) if self.route.copies is not None else ()
+        return [*found, self._slots(copies)] if self.sides.copies else found
 
     def _slots(self, pools: tuple[str, ...]) -> list[int]:
         return self._with(pools, Serving.READY)
@@ -106,8 +125,12 @@ class Proxy(ABC):
         return [pod.slot for pod, now in self.pods.items() if now is entry and pod.pool in pools]
 
     def _put_in_force(self, endpoints: list[list[int]], route: Lowered, generation: int) -> None:
-        spare = self.backends - len(route.weights)
-        wanted = [*endpoints, *[[]] * spare], [*route.weights, *[0.0] * spare]
+        wanted = endpoints, [*route.weights, *[0.0] * (len(endpoints) - len(route.weights))]
+        if self.sides.kinds is not None and route is not self.ruled_by:
+            self.requests.advance(self.clock.seconds)
+            rules = [route.rule_for(kind) for kind in self.sides.kinds]
+            self.requests.stick(self.index, keeps(self.router, route), rules, route.copied)
+            self.ruled_by = route
         if wanted != self.in_kernel:
             self.requests.advance(self.clock.seconds)
             for backend, slots in enumerate(wanted[0]):
@@ -151,6 +174,17 @@ class IngressController(Proxy):
         self.clock.at(found, Order.ENDPOINT, lambda: self._put_in_force(endpoints, route, generation))
 
 
+class PushedProxy(Proxy):
+    """A layer-7 proxy whose control plane pushes every change as it comes."""
+
+    def _next_sync(self) -> int:
+        return self.clock.now
+
+    def _sync(self) -> None:
+        assert self.route is not None
+        self._put_in_force(self._endpoints(), self.route, self.generation)
+
+
 class Endpoints:
     """The EndpointSlices of the service and everyone who watches them."""
 
@@ -163,9 +197,10 @@ class Endpoints:
         clock: Clock,
         requests: Requests,
         acknowledged: Callable[[], None],
+        sides: Sides = Sides(),  # noqa: B008 - a frozen value
     ) -> None:
-        self.clock, self.seed = clock, seed
-        self.lag = lag.distribution()
+        self.clock, self.seed, self.sides = clock, seed, sides
+        self.lag = (router.propagation if isinstance(router, LayerSevenProxy) else lag).distribution()
         self.generation = 0
         self.in_force = [0] * proxies(router, nodes)
         self.last_heard = [clock.now] * proxies(router, nodes)
@@ -178,9 +213,11 @@ class Endpoints:
         def acknowledged(generation: int) -> None:
             self._in_force(index, generation)
 
-        wiring = Wiring(index, clock, requests, most_backends(router), acknowledged)
+        wiring = Wiring(index, router, clock, requests, self.sides, acknowledged)
         if isinstance(router, KubeProxy):
             return KubeProxyNode(wiring, nanoseconds(router.min_sync_period))
+        if isinstance(router, LayerSevenProxy):
+            return PushedProxy(wiring, 0)
         phase = int(u(self.seed, Purpose.ROUTER, index) * nanoseconds(router.poll))
         return IngressController(wiring, router, phase)
 
@@ -228,4 +265,25 @@ class Endpoints:
 
 def proxies(router: Router, nodes: int) -> int:
     """How many views of its own this router has in a cluster of so many nodes."""
-    return nodes if isinstance(router, KubeProxy) else router.controllers
+    match router:
+        case KubeProxy():
+            return nodes
+        case IngressNginx():
+            return router.controllers
+        case LayerSevenProxy():
+            return router.proxies
+
+
+def keeps(router: Router, route: Lowered) -> Keeps:
+    """How the router keeps users on a side, in the engine's words."""
+    if isinstance(router, IngressNginx) and router.affinity == "legacy":
+        return "first"
+    return _KEEPS[route.sticky]
+
+
+_KEEPS: dict[plan.Sticky, Keeps] = {
+    plan.Sticky.NO: "no",
+    plan.Sticky.HASH: "hash",
+    plan.Sticky.CANDIDATE: "last",
+    plan.Sticky.BOTH: "both",
+}

@@ -14,14 +14,14 @@ from scenarios.distributions import Constant
 from scenarios.draws import Purpose
 from scenarios.tally import Tally
 from sim import arrays, general, kernel
-from sim.habits import Habits, Sticky
+from sim.habits import Habits, Keeps
 from sim.requests import Requests
 
 STREAMS = (
     Purpose.DEMAND, Purpose.CHOICE, Purpose.USER, Purpose.BUG, Purpose.ERROR, Purpose.SIDE, Purpose.THINK,
     Purpose.RETRY, Purpose.CONNECTION, Purpose.POISON, Purpose.MIRROR,
 )  # fmt: skip
-MODES: dict[Sticky, int] = {
+MODES: dict[Keeps, int] = {
     "no": general.FREELY,
     "hash": general.HASHED,
     "last": general.PINS_LAST,
@@ -36,7 +36,7 @@ class GeneralRequests(Requests):
 
     def __init__(self, habits: Habits, **usual: Any) -> None:
         self.habits = habits
-        usual |= {"shared": None, "resets": True}
+        usual |= {"resets": True}
         super().__init__(**usual)
         grid, users = self.grid, usual["users"]
         self.tally = Tally.with_tries(grid, users, mirrored=habits.copies is not None)
@@ -54,7 +54,7 @@ class GeneralRequests(Requests):
 
     # --- what only this engine can --------------------------------------------------------------
 
-    def stick(self, proxy: int, how: Sticky, rules: Sequence[int | None], copied: float = 0.0) -> None:
+    def stick(self, proxy: int, how: Keeps, rules: Sequence[int | None], copied: float = 0.0) -> None:
         people = self._general.people
         people.mode[proxy] = MODES[how]
         people.rule[proxy] = [-1 if rule is None else rule for rule in rules]

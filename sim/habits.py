@@ -64,5 +64,5 @@ class Habits:
     copies: int | None = None
 
 
-Sticky = Literal["no", "hash", "last", "both", "first"]
+Keeps = Literal["no", "hash", "last", "both", "first"]
 """How users stay on a side: not, by a hash, once on the last side, wherever first, once on the first side."""

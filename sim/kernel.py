@@ -27,6 +27,7 @@ Why it is written as it is (measured with `benchmarks/engine.py --profile`):
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numba
@@ -184,7 +185,7 @@ AHEAD, BEHIND = 28, 29
 DUE, LATENCY, USERS, FAILED, TIMES, NUMBER = 30, 39, 44, 46, 49, 56
 
 
-def references(state: State) -> Array:
+def references(state: Iterable[Iterable[Array]]) -> Array:
     """i8[arrays, 4]: address and shape of each array, in order. Who holds it must hold the arrays as well."""
     arrays = [array for group in state for array in group]
     table = np.ones((len(arrays), 4), np.int64)

@@ -20,7 +20,7 @@ from scenarios.distributions import Distribution
 from scenarios.tally import CANDIDATE, HIGH, STABLE, Grid, Status, Tally, bucket_middle
 from scenarios.traffic import Activity
 from sim import arrays, kernel
-from sim.habits import Sticky
+from sim.habits import Keeps
 
 Balance: TypeAlias = Literal["random", "round_robin", "least_outstanding"]
 WarmUp: TypeAlias = tuple[float, float] | None
@@ -239,7 +239,7 @@ class Requests:
 
     # what only `sim.general_requests.GeneralRequests` can
 
-    def stick(self, proxy: int, how: Sticky, rules: Sequence[int | None], copied: float = 0.0) -> None:
+    def stick(self, proxy: int, how: Keeps, rules: Sequence[int | None], copied: float = 0.0) -> None:
         """From now on this proxy keeps users so, sends each kind of user by its rule (None: by the shares),
         and copies that share of requests."""
         raise NotImplementedError

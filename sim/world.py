@@ -35,23 +35,22 @@ from scenarios.plan import (
 from scenarios.record import ARM, PodEvent, Record, RouteChange, Trial, Truth
 from scenarios.record import Pods as PodHistory
 from scenarios.release import Asked
-from scenarios.route import Unrealisable, lower, most_backends
+from scenarios.route import Unrealisable, lower
 from scenarios.routers import Router
 from scenarios.scenario import Scenario
 from scenarios.semantics.deployment import Deployment, RollingUpdate
 from scenarios.semantics.disruption import Health
-from scenarios.tally import Grid, Status
-from scenarios.version import Probe
+from scenarios.tally import Grid
 from scenarios.world import Guard
 from sim.autoscaler import Autoscaler, bounds_of
 from sim.clock import SECOND, Clock, Order, nanoseconds, on_grid
 from sim.controllers import PoolController
-from sim.endpoints import Endpoints, Serving, proxies
+from sim.endpoints import Endpoints, Serving, Sides
+from sim.engine import requests_of
 from sim.faults import Faults, Reach
 from sim.nodes import Node, emptiest, in_turn
 from sim.people import People
-from sim.pods import Kit, Pace, Pod, after_sigterm
-from sim.requests import Requests, shared_blocks
+from sim.pods import Kit, Pace, Pod
 
 WARM = 3600 * SECOND
 """Pods that serve before the trial have been listening for an hour."""
@@ -66,7 +65,7 @@ def grid_of(scenario: Scenario) -> Grid:
     common = math.gcd(settle, int(scenario.observe.every), *(int(g.window) for g in scenario.guards.values()))
     wanted = horizon / 400
     step = next((d for d in range(1, common + 1) if common % d == 0 and d >= wanted), common)
-    return Grid(-settle, horizon, math.ceil(scenario.traffic.client.timeout) + 1, step)
+    return Grid(-settle, horizon, math.ceil(scenario.traffic.client.patience) + 1, step)
 
 
 def simulate(trial: Trial, *, every_tick: bool = False) -> Record:
@@ -75,7 +74,7 @@ def simulate(trial: Trial, *, every_tick: bool = False) -> Record:
     Raises Unrealisable where this world cannot do the strategy.
     """
     world = World(trial, every_tick=every_tick)
-    return world.arm() if trial.strategy == ARM else world.release(trial.scenario.plan(trial.strategy))
+    return world.arm() if world.plan is None else world.release(world.plan)
 
 
 class World:
@@ -90,8 +89,11 @@ class World:
         self.router = self._router()
         self.nodes = [Node(number) for number in range(scenario.cluster.nodes)]
         self.kits = {v: self._kit(v) for v in (STABLE, CANDIDATE)}
-        self.requests = self._requests()
-        self.endpoints = self._endpoints()
+        self.plan = None if trial.strategy == ARM else scenario.plan(trial.strategy)
+        routes = () if self.plan is None else self.plan.routes
+        kits = (self.kits[STABLE], self.kits[CANDIDATE])
+        self.requests, sides = requests_of(trial, kits, self.router, routes, self.grid)
+        self.endpoints = self._endpoints(sides)
         self.pools: dict[str, PoolController] = {}
         self.pods: list[Pod] = []
         self.ordinals = {STABLE: 0, CANDIDATE: 0}
@@ -105,7 +107,6 @@ class World:
         self.answered_at = self.clock.now
         self.done: set[str] = set()
         self.refused: dict[str, str] = {}
-        self.plan: Plan | None = None
         self.guards: dict[str, Guard] = {}
         self.windows: dict[str, Mapping[str, object]] = {}
         self.fresh: dict[str, object] = {}
@@ -124,7 +125,6 @@ class World:
 
     def release(self, plan: Plan) -> Record:
         """The strategy's plan, driven to its end or to the horizon."""
-        self.plan = plan
         self.guards = {name: self.scenario.guards[name] for name in plan.guards}
         self._start(plan.start, plan.route, STABLE)
         self.clock.at(0, Order.TICK, _nothing)
@@ -479,47 +479,7 @@ class World:
     def _min_ready(self, version: str) -> float:
         return float(self.kits[version].settings.min_ready)
 
-    def _requests(self) -> Requests:
-        traffic, service = self.scenario.traffic, self.scenario.service
-        stable, candidate = (self.kits[v].version for v in (STABLE, CANDIDATE))
-        nginx = self.router.kind == "ingress-nginx"
-        services = (stable.service_time.distribution(), candidate.service_time.distribution())
-        drawn = (self.trial.seed, traffic.rate.curve(), traffic.users.count, traffic.users.activity)
-        return Requests(
-            *drawn,
-            self.grid,
-            service.slots,
-            service.queue,
-            float(traffic.client.timeout),
-            services,
-            tuple(
-                (float(v.warm_up.slower), float(v.warm_up.lasting)) if v.warm_up else None
-                for v in (stable, candidate)
-            ),  # type: ignore[arg-type]
-            (stable.share_failing("users"), candidate.share_failing("users")),
-            balance="round_robin" if nginx else "random",
-            backends=most_backends(self.router),
-            proxies=proxies(self.router, self.scenario.cluster.nodes),
-            tries=3 if nginx else 1,
-            empty=Status.UNAVAILABLE if nginx else Status.REFUSED,
-            resets=self._may_reset(),
-            shared=shared_blocks(*drawn, service=services, start=self.grid.start, horizon=self.grid.horizon),
-        )
-
-    def _may_reset(self) -> bool:
-        """Whether a process can die while a client waits for it: by a crash, at SIGTERM, or at SIGKILL before
-        the longest wait that began just before SIGTERM is over."""
-        timeout = float(self.scenario.traffic.client.timeout)
-        return any(
-            kit.version.crash is not None
-            or (kit.version.leak is not None and kit.version.leak.crash)
-            or isinstance(kit.settings.liveness, Probe)
-            or kit.settings.termination.on_sigterm == "exit"
-            or after_sigterm(kit.settings.termination) < timeout
-            for kit in self.kits.values()
-        )
-
-    def _endpoints(self) -> Endpoints:
+    def _endpoints(self, sides: Sides) -> Endpoints:
         cluster = self.scenario.cluster
         return Endpoints(
             self.router,
@@ -529,6 +489,7 @@ class World:
             self.clock,
             self.requests,
             self._route_in_force,
+            sides,
         )
 
 

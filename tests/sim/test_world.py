@@ -8,6 +8,7 @@ from scenarios.record import ARM, PodEvent, Record, Trial, digest
 from scenarios.release import Verdict
 from scenarios.scenario import Scenario
 from scenarios.tally import CANDIDATE, Status
+from sim import engine
 from sim.world import World, simulate
 
 BASE = """
@@ -200,9 +201,9 @@ def test_where_nobody_can_be_reset_nothing_is_lost_by_not_writing_down_who_waits
     strategy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = Trial(world(), strategy, "healthy", 1)
-    assert not World(chosen)._may_reset()
+    assert not resets(chosen)
     plain = simulate(chosen)
-    monkeypatch.setattr(World, "_may_reset", lambda self: True)
+    monkeypatch.setattr(engine, "may_reset", lambda kits, timeout: True)
     assert digest(simulate(chosen)) == digest(plain)
 
 
@@ -215,7 +216,12 @@ def test_where_nobody_can_be_reset_nothing_is_lost_by_not_writing_down_who_waits
     ],
 )
 def test_somebody_can_be_reset_where_processes_die_with_clients_waiting(overrides: tuple[str, ...]) -> None:
-    assert World(Trial(world(*overrides), "rolling", "healthy", 1))._may_reset()
+    assert resets(Trial(world(*overrides), "rolling", "healthy", 1))
+
+
+def resets(trial: Trial) -> bool:
+    kits = tuple(World(trial).kits.values())
+    return engine.may_reset(kits, float(trial.scenario.traffic.client.timeout))
 
 
 def test_every_request_of_a_trial_ends_somewhere_once() -> None:
