@@ -51,6 +51,10 @@ FIGURES: Mapping[str, Definition] = {
     "users_of_both": Definition("count"),
     "flips": Definition("count"),
     "weight_error": Definition("share", ""),
+    "conversion_stable": Definition("share", ""),
+    "conversion_candidate": Definition("share", ""),
+    "conversion_difference": Definition("share", ""),
+    "sample_ratio_p": Definition("share", ""),
     **{
         f"latency_{level}{of}": Definition("s")
         for of in ("", "_stable", "_candidate", "_before", "_after")

@@ -3,13 +3,12 @@
 Pure. For advice and for capacity; where a request really goes is the router's affair.
 """
 
-from collections.abc import Iterator, Mapping
-from itertools import product
+from collections.abc import Mapping
 
+from scenarios.mix import Mix, kinds
 from scenarios.plan import ByReplicas, Match, Pool, Route, Rules
 from scenarios.semantics import header_pattern
 
-Mix = Mapping[str, Mapping[str, float]]
 Target = tuple[Pool, ...]
 """Pools that are one backend: every ready pod of them gets alike."""
 
@@ -25,11 +24,11 @@ def shares(route: Route, mix: Mix) -> dict[Target, float]:
     if not isinstance(route, Rules):
         return {(pool,): share for pool, share in route.to}
     found = dict.fromkeys(shares(route.otherwise, mix), 0.0)
-    for attributes, share in _users(mix, {_attribute(match) for match, _ in route.rules}):
-        chosen = next((pool for match, pool in route.rules if carries(match, attributes)), None)
+    for kind in kinds(mix):
+        chosen = next((pool for match, pool in route.rules if carries(match, kind.attributes)), None)
         to = {(chosen,): 1.0} if chosen is not None else shares(route.otherwise, mix)
         for target, part in to.items():
-            found[target] = found.get(target, 0.0) + share * part
+            found[target] = found.get(target, 0.0) + kind.share * part
     return found
 
 
@@ -48,15 +47,3 @@ def carries(match: Match, attributes: Mapping[str, str]) -> bool:
 
 def _attribute(match: Match) -> str:
     return f"{match.kind}.{match.name}"
-
-
-def _users(mix: Mix, named: set[str]) -> Iterator[tuple[dict[str, str], float]]:
-    """Every combination of the named attributes' values, with the share of users who have it."""
-    names = sorted(name for name in named if name in mix)
-    choices = [[*mix[name].items(), (None, 1 - sum(mix[name].values()))] for name in names]
-    for combination in product(*choices):
-        share = 1.0
-        for _, part in combination:
-            share *= part
-        values = zip(names, (value for value, _ in combination), strict=True)
-        yield {name: value for name, value in values if value is not None}, share

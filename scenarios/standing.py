@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from scenarios.mix import Mix
 from scenarios.plan import (
     CANDIDATE,
     Command,
@@ -19,7 +20,7 @@ from scenarios.plan import (
 )
 from scenarios.semantics.deployment_spec import RollingUpdate
 from scenarios.semantics.first_batch import first_batch
-from scenarios.shares import Mix, Target, shares
+from scenarios.shares import Target, shares
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenarios.backend import Decisions, drive, replay
+from scenarios.conversion import Group, Groups
 from scenarios.guard import Sample, Seen
-from scenarios.load import load
+from scenarios.load import load, loads
 from scenarios.observe import Observation, PoolSeen
 from scenarios.plan import (
     CANDIDATE,
@@ -483,17 +484,36 @@ def test_driving_keeps_only_what_it_needs_and_replays_to_the_same() -> None:
     assert replay(ONE, GUARDS, kept) == decided
 
 
+EVERYTHING = loads("""
+format: rolloutlab/1
+name: everything
+service: {replicas: 4}
+traffic: {rate: 100/s}
+routers: {service: {kind: kube-proxy}, mesh: {kind: proxy}}
+guards: {errors: {metric: failure_share, limit: 1%, min_requests: 100}}
+operators: {on_call: {}}
+strategies:
+  paused: {paused_rolling: {guards: [errors], approve: on_call, back: finish}}
+  paged: {blue_green: {guards: [errors], approve: on_call, operator: on_call, on_inconclusive: undo}}
+  halves: {in_place_halves: {guards: [errors], extra_pods: 1, on_inconclusive: proceed}}
+  winner: {ab_test: {via: mesh, by: {users: 50%}, then: promote_winner, guards: [errors], operator: on_call}}
+  row: {sequence: [{shadow: {via: mesh, guards: [errors]}}, {ab_test: {via: mesh, by: {cookie: a}}},
+    {canary: {via: mesh, steps: [5%], match: [{header: a}], guards: [errors], approve: on_call}}]}
+""")
 PLANS = [
     (scenario.plan(name), scenario.guards)
-    for scenario in (load("healthy"), load("errors-at-once"))
+    for scenario in (load("healthy"), load("errors-at-once"), EVERYTHING)
     for name in scenario.strategies
 ]
+COUNTED = Groups(Group(5000, 150), Group(5000, 250))
 
 
 COUNTS = st.integers(0, 3)
 PODS = st.dictionaries(st.sampled_from([STABLE, CANDIDATE]), st.tuples(COUNTS, COUNTS, COUNTS))
 POOL = st.builds(PoolSeen, COUNTS, st.sampled_from([STABLE, CANDIDATE]), PODS, COUNTS, st.booleans())
-POOLS = st.dictionaries(st.sampled_from(["main", "canary", "blue", "green", "left", "right"]), POOL)
+POOLS = st.dictionaries(
+    st.sampled_from(["main", "canary", "blue", "green", "left", "right", "variant", "shadow"]), POOL
+)
 ANYTHING = st.lists(
     st.tuples(
         st.sampled_from([0.001, 1.0, 30.0, 400.0]),  # later than the one before
@@ -502,6 +522,8 @@ ANYTHING = st.lists(
         st.sampled_from(["all", "all", "none", "refused"]),  # how actions are answered
         st.sampled_from([None, None, GOOD, GOOD, BAD, FEW]),  # what a scrape shows
         st.sampled_from([False] * 9 + [True]),  # abort
+        st.booleans(),  # whoever was called approves
+        st.sampled_from([None, COUNTED, Groups(COUNTED.candidate, COUNTED.stable)]),
     ),
     max_size=40,
 )
@@ -510,16 +532,17 @@ ANYTHING = st.lists(
 @given(st.sampled_from(PLANS), ANYTHING)
 def test_whatever_is_seen_the_fold_keeps_its_promises(
     chosen: tuple[Plan, dict[str, Guard]],
-    world: list[tuple[float, dict[str, PoolSeen], bool, str, Sample, bool]],
+    world: list[tuple[float, dict[str, PoolSeen], bool, str, Sample, bool, bool, Groups | None]],
 ) -> None:
     of, guards = chosen
     state, ever, seen, t = State(), set[str](), list[Observation](), 0.0
-    for wait, pools, routed, answers, sample, abort in world:
+    for wait, pools, routed, answers, sample, abort, approves, groups in world:
         t += wait
         done = state.asked if answers == "all" else frozenset()
         refused = dict.fromkeys(state.asked, "no") if answers == "refused" else {}
         windows = {name: Seen(t, sample, GOOD) for name in guards} if sample else {}
-        seen.append(Observation(t, pools, routed, done, refused, windows, abort))
+        approved = state.asked if approves else frozenset()
+        seen.append(Observation(t, pools, routed, done, refused, windows, abort, approved, groups))
         before, result = state, step(of, guards, state, seen[-1])
         state = result.state
         assert kinds(result).count(Kind.STAGE) <= 1
