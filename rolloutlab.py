@@ -7,10 +7,11 @@ comparison = rolloutlab.compare(scenario, seeds=32)
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
+from reports import spread
 from reports.compare import comparison
 from reports.figures import Arms, Measured, measure
 from reports.precision import BLOCK, MOST_SEEDS, Vague, vague
@@ -79,6 +80,7 @@ class Comparison:
     """Strategies crossed with candidates over seeds: the document of format rolloutlab.comparison/1.
 
     `interrupted` tells that fewer seeds than asked for were finished; the document holds those that were.
+    `values` has what every seed came to (rolloutlab.values/1, `reports.spread`).
     `vague` are the headline figures that are not known as precisely as `until` asked for.
     """
 
@@ -86,6 +88,7 @@ class Comparison:
     document: Document
     interrupted: bool = False
     vague: tuple[Vague, ...] = ()
+    values: Document = field(default_factory=dict)
 
     def __repr__(self) -> str:
         from reports.notebook import summary  # only who looks waits for it
@@ -138,7 +141,7 @@ def compare(
     problems = {name: impossible[name] for name in names if name in impossible}
     document = comparison(scenario, done, trials, problems)
     unsure = () if until is None else vague(scenario, trials, until)
-    return Comparison(scenario, document, interrupted, unsure)
+    return Comparison(scenario, document, interrupted, unsure, spread.values(scenario, done, trials))
 
 
 Finished = dict[int, Results[Measured]]

@@ -154,7 +154,7 @@ def compare(
             first=partial(folder.keep, folder=workshop / folder.RECORDS),
             progress=progress,
         )
-        folder.store(workshop, result.document, folder.provenance(command, file))
+        folder.store(workshop, result.document, folder.provenance(command, file), result.values)
         drawer.page(world, command)
     _show(result.document, output, world, target / folder.PAGE)
     _say_vague(result.vague, until)
@@ -345,7 +345,8 @@ def report(
     target, scenario = to or folder, records[0].trial.scenario
     with folders.prepared(target) as workshop:
         folders.copy(folder, workshop, target)
-        page.write_report(workshop, document, records, scenario, str(made.get("command", "")), made)
+        command, values = str(made.get("command", "")), folders.values(folder)
+        page.write_report(workshop, document, records, scenario, command, made, values)
     _say(f"Wrote [bold]{escape(str(target / folders.PAGE))}[/bold]")
 
 

@@ -78,7 +78,8 @@ def main() -> None:
         else:
             told: dict[str, Any] = json.loads(line)
             document, made, _ = folders.stored(folder, records=False)
-            page.write_page(folder, document, load.from_document(told["scenario"]), told["command"], made)
+            world, values = load.from_document(told["scenario"]), folders.values(folder)
+            page.write_page(folder, document, world, told["command"], made, values)
             sys.stderr.flush()
             os._exit(0)  # all is written, and somebody waits: no tidying up
 

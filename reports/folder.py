@@ -14,20 +14,22 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from reports import spread
 from reports.compare import dumps
 from scenarios.codec import RecordError
 from scenarios.names import file_name
 from scenarios.record import ARM, Record, read, write
 
 RUNS = Path("runs")
-COMPARISON, PROVENANCE, RECORDS, PAGE, CHARTS = (
+COMPARISON, VALUES, PROVENANCE, RECORDS, PAGE, CHARTS = (
     "comparison.json",
+    "values.json",
     "provenance.json",
     "records",
     "report.html",
     "charts",
 )
-_OURS = (COMPARISON, PROVENANCE, RECORDS, PAGE, CHARTS)
+_OURS = (COMPARISON, VALUES, PROVENANCE, RECORDS, PAGE, CHARTS)
 _FORMAT = "rolloutlab.comparison/1"
 
 
@@ -134,9 +136,19 @@ def versions(folder: Path) -> dict[str, str]:
     return {str(name): str(value) for name, value in told.items()} if isinstance(told, dict) else {}
 
 
-def store(workshop: Path, document: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
-    """Put a comparison's document and its provenance into the folder being built."""
+def store(
+    workshop: Path,
+    document: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    values: Mapping[str, Any] | None = None,
+) -> None:
+    """Put a comparison's document, every seed's values and the provenance into the folder being built."""
     (workshop / COMPARISON).write_text(dumps(document), encoding="utf-8")
+    if values is not None:
+        compact = json.dumps(
+            values, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+        (workshop / VALUES).write_text(compact + "\n", encoding="utf-8")
     text = json.dumps(provenance, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     (workshop / PROVENANCE).write_text(text, encoding="utf-8")
 
@@ -147,6 +159,8 @@ def copy(folder: Path, workshop: Path, target: Path) -> None:
         return
     for name in (COMPARISON, PROVENANCE):
         shutil.copyfile(folder / name, workshop / name)
+    if (folder / VALUES).is_file():
+        shutil.copyfile(folder / VALUES, workshop / VALUES)
     if (folder / RECORDS).is_dir():
         shutil.copytree(folder / RECORDS, workshop / RECORDS)
 
@@ -157,6 +171,16 @@ def stored(folder: Path, *, records: bool = True) -> tuple[dict[str, Any], dict[
     if document.get("format") != _FORMAT:
         raise RecordError(f"{folder}: its format is {document.get('format')!r}; this version reads {_FORMAT}")
     return document, _json(folder / PROVENANCE), kept(folder / RECORDS) if records else []
+
+
+def values(folder: Path) -> dict[str, Any] | None:
+    """Every seed's values, if the folder has them. Raises RecordError where they are something else."""
+    if not (folder / VALUES).is_file():
+        return None
+    content = _json(folder / VALUES)
+    if content.get("format") != spread.FORMAT:
+        raise RecordError(f"{folder / VALUES}: its format is {content.get('format')!r}, not {spread.FORMAT}")
+    return content
 
 
 def kept(folder: Path) -> list[Record]:

@@ -22,7 +22,7 @@ from reports.advice import advice
 from reports.assumed import assumptions
 from reports.columns import COLUMNS
 from reports.files import put
-from reports.findings import Block, Document, Mark, blocks, shown
+from reports.findings import Block, Document, Mark, blocks, is_bad, shown
 from reports.require import counted, told
 from reports.words import Written, plain, quantity, share
 from scenarios.record import Record
@@ -48,14 +48,16 @@ def write_report(
     scenario: Scenario,
     command: str,
     provenance: Mapping[str, Any],
+    values: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write `report.html` and `charts/*.png, *.svg` into the folder and return the page's path.
 
-    `records` are one seed's; candidates without a record get no timeline. Each file is written whole or not
+    `records` are one seed's; candidates without a record get no timeline. `values` are every seed's
+    (`reports.spread`); without them there is no chart of how runs differ. Each file is written whole or not
     at all, the page last. Raises OSError where the folder cannot be written.
     """
     write_timelines(folder, records)
-    return write_page(folder, document, scenario, command, provenance)
+    return write_page(folder, document, scenario, command, provenance, values)
 
 
 def write_timelines(folder: str | Path, records: Sequence[Record]) -> None:
@@ -75,11 +77,12 @@ def write_page(
     scenario: Scenario,
     command: str,
     provenance: Mapping[str, Any],
+    values: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Draw what the comparison's document shows; put it and the timelines that are there into the page."""
+    """Draw what document and values show; put it and the timelines that are there into the page."""
     compared = {row["candidate"] for row in document["rows"]}
     places = [(at, c) for at, c in enumerate(scenario.variants) if c in compared]
-    _side_by_side([partial(_draw_trade_off, folder, document, at, c) for at, c in places])
+    _side_by_side([partial(_draw, folder, document, values, at, c) for at, c in places])
     pictures: dict[str, list[Picture]] = {}
     for at, candidate in enumerate(scenario.variants):
         kinds = [kind for kind in _SAYS if _svg(_chart(folder, kind, at, candidate)).is_file()]
@@ -114,9 +117,15 @@ def page(
     )
 
 
-def _draw_trade_off(folder: str | Path, document: Document, at: int, candidate: str) -> None:
+def _draw(
+    folder: str | Path, document: Document, values: Mapping[str, Any] | None, at: int, candidate: str
+) -> None:
+    """One candidate's charts of the whole comparison."""
     drawn = charts.drawn(charts.trade_off(document, candidate))
     _write(_chart(folder, "trade-off", at, candidate), drawn)
+    if values is not None and any(row["candidate"] == candidate for row in values["rows"]):
+        drawn = charts.drawn(charts.spread(values, candidate, is_bad(document, candidate)))
+        _write(_chart(folder, "spread", at, candidate), drawn)
 
 
 def _side_by_side(tasks: Sequence[Callable[[], None]]) -> None:
@@ -139,6 +148,7 @@ def _side_by_side(tasks: Sequence[Callable[[], None]]) -> None:
 
 _SAYS = {
     "timeline": "Capacity, requests to the candidate, failures and latency over time, candidate {}",
+    "spread": "Every seed's value of each headline figure, with median and 5 to 95 %, candidate {}",
     "trade-off": "Users harmed, extra pods and duration of each strategy, candidate {}",
 }
 

@@ -280,3 +280,27 @@ def nasty_records(nasty_scenario: Scenario) -> tuple[Record, ...]:
 @pytest.fixture(scope="session")
 def make_document() -> Callable[..., dict[str, Any]]:
     return _document
+
+
+def _values(scenario: Scenario, seeds: int = 32) -> dict[str, Any]:
+    """Every seed's values as `reports.spread` has them, around the means of the tables above."""
+    rng = np.random.default_rng(4)
+    rows = []
+    for candidate, table in zip(scenario.variants, (BAD, GOOD), strict=True):
+        for name, means in zip(scenario.strategies, table, strict=True):
+            figures: dict[str, Any] = {}
+            for (key, _), found in zip(KEYS, means, strict=True):
+                made = [found] * seeds if isinstance(found, str) else rng.normal(*found, seeds).tolist()
+                figures[key] = made
+            rows.append({"strategy": name, "candidate": candidate, "figures": figures})
+    return {"format": "rolloutlab.values/1", "seeds": list(range(seeds)), "rows": rows}
+
+
+@pytest.fixture(scope="session")
+def made_values(made_scenario: Scenario) -> Mapping[str, Any]:
+    return _values(made_scenario)
+
+
+@pytest.fixture(scope="session")
+def nasty_values(nasty_scenario: Scenario) -> Mapping[str, Any]:
+    return _values(nasty_scenario)

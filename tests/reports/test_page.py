@@ -15,6 +15,8 @@ from scenarios.scenario import Scenario
 
 Document = Mapping[str, Any]
 COMMAND = "rolloutlab compare quickstart --seeds 32 --set 'a=<&>'"
+PROVENANCE = {"versions": {"numpy": "2.4"}, "command": ["rolloutlab", "compare"]}
+KINDS = ("timeline", "trade-off", "spread")
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 
@@ -60,10 +62,10 @@ def made(
     made_document: Document,
     made_records: Sequence[Record],
     made_scenario: Scenario,
+    made_values: Document,
 ) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    provenance = {"versions": {"numpy": "2.4"}, "command": ["rolloutlab", "compare"]}
-    return write_report(folder, made_document, made_records, made_scenario, COMMAND, provenance)
+    return write_report(folder, made_document, made_records, made_scenario, COMMAND, PROVENANCE, made_values)
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +74,17 @@ def nasty(
     nasty_document: Document,
     nasty_records: Sequence[Record],
     nasty_scenario: Scenario,
+    nasty_values: Document,
 ) -> Path:
     folder = tmp_path_factory.mktemp("nasty")
     return write_report(
-        folder, nasty_document, nasty_records, nasty_scenario, COMMAND, {"host": "</script>\u2028"}
+        folder,
+        nasty_document,
+        nasty_records,
+        nasty_scenario,
+        COMMAND,
+        {"host": "</script>\u2028"},
+        nasty_values,
     )
 
 
@@ -108,6 +117,15 @@ def test_the_answer_comes_first(made: Path) -> None:
         assert said in words
 
 
+def test_every_chart_has_a_caption_in_words_and_the_bad_candidate_comes_first(made: Path) -> None:
+    text = made.read_text()
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text, re.DOTALL)
+    assert len(captions) == 6
+    spreads = [caption for caption in captions if caption.startswith("Every seed")]
+    assert "candidate errors" in spreads[0] and "candidate healthy" in spreads[1]
+    assert "charts/spread-errors.png" in spreads[0]
+
+
 def test_names_are_only_text(nasty: Path) -> None:
     text = nasty.read_text()
     outline = Outline(text)
@@ -121,16 +139,13 @@ def test_names_are_only_text(nasty: Path) -> None:
 
 def test_the_folder_holds_the_charts_and_nothing_half_written(made: Path) -> None:
     files = sorted(p.relative_to(made.parent).as_posix() for p in made.parent.rglob("*") if p.is_file())
-    stems = [f"charts/{kind}-{name}" for kind in ("timeline", "trade-off") for name in ("errors", "healthy")]
+    stems = [f"charts/{kind}-{name}" for kind in KINDS for name in ("errors", "healthy")]
     assert files == sorted(["report.html", *(f"{stem}.{end}" for stem in stems for end in ("png", "svg"))])
 
 
 def test_names_that_are_no_file_names_become_numbers(nasty: Path) -> None:
     assert {p.stem for p in (nasty.parent / "charts").iterdir()} == {
-        "timeline-candidate-1",
-        "timeline-candidate-2",
-        "trade-off-candidate-1",
-        "trade-off-candidate-2",
+        f"{kind}-candidate-{number}" for kind in KINDS for number in (1, 2)
     }
 
 
@@ -140,13 +155,15 @@ def test_it_is_the_same_every_time(
     made_document: Document,
     made_records: Sequence[Record],
     made_scenario: Scenario,
+    made_values: Document,
 ) -> None:
-    provenance = {"versions": {"numpy": "2.4"}, "command": ["rolloutlab", "compare"]}
-    again = write_report(tmp_path, made_document, made_records, made_scenario, COMMAND, provenance)
+    again = write_report(
+        tmp_path, made_document, made_records, made_scenario, COMMAND, PROVENANCE, made_values
+    )
     assert again.read_bytes() == made.read_bytes()
 
 
-def test_without_records_there_are_no_timelines(
+def test_without_records_and_values_there_is_the_trade_off_alone(
     tmp_path: Path, made_document: Document, made_scenario: Scenario
 ) -> None:
     write_report(tmp_path, made_document, (), made_scenario, COMMAND, {})
