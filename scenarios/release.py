@@ -212,13 +212,14 @@ def _leave(plan: Plan, state: State, t: float, events: tuple[Event, ...]) -> Ste
 
 def _last_judged(plan: Plan) -> int:
     """The stage after which nothing is judged any more; the last one where no stage is judged."""
-    judged = [i for i, stage in enumerate(plan.stages) if stage.guards or _has_a_judge(stage)]
+    judged = [i for i, stage in enumerate(plan.stages) if stage.guards or _has_a_judge(plan, stage)]
     return judged[-1] if judged else len(plan.stages) - 1
 
 
-def _has_a_judge(stage: Stage) -> bool:
-    """Whether users' conversions or a person decide on it."""
-    return any(isinstance(condition, Approved | Counted | Wins) for condition in stage.until)
+def _has_a_judge(plan: Plan, stage: Stage) -> bool:
+    """Whether users' conversions or a person decide on it; a mere count decides where nothing is promoted."""
+    judges = Approved | Wins if plan.promotes else Approved | Wins | Counted
+    return any(isinstance(condition, judges) for condition in stage.until)
 
 
 def _enter(
