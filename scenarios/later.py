@@ -18,7 +18,6 @@ KEYS: dict[str, set[str]] = {
 """Keys by the model that will have them."""
 
 VALUES: dict[tuple[str, str], set[str]] = {
-    ("Traffic", "arrivals"): {"closed"},
     ("Router", "kind"): {"istio", "gateway-api", "traefik"},
 }
 """Values by model and key."""

@@ -40,7 +40,7 @@ class ProxyRetries(Model):
     """What a proxy tries again by itself, at another endpoint, while the client waits."""
 
     tries: int = Field(1, strict=True, ge=1, le=10, description="tries in all; 1: none again")
-    on: tuple[Literal["refused", "unavailable", "error"], ...] = Field(
+    when: tuple[Literal["refused", "unavailable", "error"], ...] = Field(
         ("refused",), description="refused: nothing listened; unavailable: 503; error: another 5xx"
     )
     backoff: Duration = written("25ms")

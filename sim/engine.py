@@ -155,7 +155,7 @@ def _habits(
         pauses=tuple(backoff.pause(k) for k in range(1, client.retries + 1)),
         jitter=float(backoff.jitter),
         proxy_tries=again.tries if again else 1,
-        proxy_on=frozenset(_AGAIN[what] for what in again.on) if again else frozenset(),
+        proxy_on=frozenset(_AGAIN[what] for what in again.when) if again else frozenset(),
         proxy_backoff=float(again.backoff) if again else 0.0,
         think=traffic.think.distribution() if traffic.think else None,
         kept=_kept(trial.scenario),

@@ -317,29 +317,15 @@ def test_one_mistake_is_one_problem(old, new, said):
 
 LATER = [
     ("", "services: {web: {replicas: 4}}", "services"),
-    ("", "operators: {}", "operators"),
-    ("", "faults: [{at: 12m}]", "faults"),
     ("", "database: {}", "database"),
     ("", "compatibility: []", "compatibility"),
     ("", "expect: [{name: a}]", "expect"),
     ("service", "calls: {api: 5}", "calls"),
     ("service", "uses: db", "uses"),
-    ("versions.stable", "leak: {slower: 1%}", "leak"),
-    ("versions.stable", "conversion: 3.1%", "conversion"),
-    ("traffic", "mix: {header.Region: {a: 60%}}", "mix"),
-    ("traffic", "connections: {per_user: 1}", "connections"),
-    ("traffic", "arrivals: closed", "'closed'"),
-    ("traffic", "client: {timeout: 2s, retries: 1}", "retries"),
-    ("traffic", "client: {backoff: 100ms}", "backoff"),
-    ("cluster", "autoscaler: {min: 10}", "autoscaler"),
-    ("cluster", "pods: {liveness: {period: 10s}}", "liveness"),
     ("cluster", "pods: {startup: {period: 10s}}", "startup"),
     ("routers", "service: {kind: istio, balance: least_request}", "'istio'"),
     ("routers", "service: {kind: gateway-api}", "'gateway-api'"),
     ("routers", "service: {kind: traefik}", "'traefik'"),
-    ("routers", "service: {kind: kube-proxy, mode: ipvs}", "'ipvs'"),
-    ("routers", "service: {kind: kube-proxy, mode: nftables}", "'nftables'"),
-    ("routers", "edge: {kind: ingress-nginx, affinity: sticky}", "'sticky'"),
     ("guards.errors", "judge: sequential", "judge"),
     ("guards.errors", "confidence: 99%", "confidence"),
     ("guards.errors", "source: prometheus", "source"),
@@ -349,8 +335,6 @@ LATER = [
     ("strategies.canary.canary", "inject: {}", "inject"),
     ("strategies.canary.canary", "service: api", "service"),
     ("clock", 'trigger: "14:00"', "trigger"),
-    ("versions.stable", "errors: [{share: 1%, of: connections}]", "'connections'"),
-    ("versions.stable", "errors: [{share: 1%, of: users, when: {header.Region: a}}]", "when"),
 ]
 
 
@@ -360,6 +344,50 @@ def test_what_cannot_be_done_yet_is_refused_by_name(place, text, word):
     found = problems(GOOD, f"{place}.{key}={value}" if place else f"{key}={value}")
     assert len(found) == 1
     assert found[0].endswith(f": {word} {later.MESSAGE}")
+
+
+MISTAKES = [
+    ("faults", "[{node_down: {node: 1}}]", "faults.0.node_down.at: is required"),
+    ("faults", "[{node_down: {node: 1, at: 1m}, metrics_gap: {at: 1m}}]", "exactly one kind of fault"),
+    ("faults", "[{earthquake: {at: 1m}}]", "earthquake"),
+    ("faults", "[{slow_dependency: {at: 1m}}]", "expected adds: more than 0s, or slower: more than 1"),
+    ("faults", "[{node_slow: {node: 1, slower: 0.5, at: 1m}}]", "slower"),
+    ("versions.stable.leak", "{over: 10m}", "expected slower: more than 1, or crash: true"),
+    ("versions.stable.leak", "{slower: 2.0, over: 0s}", "expected more than 0s"),
+    ("versions.stable.crash", "{}", "expected one of after_start, per_hour, on_request"),
+    ("versions.stable.crash", "{per_hour: 1.0, on_request: 1%}", "expected one of"),
+    ("versions.stable.crash", "{per_hour: -1.0}", "per_hour"),
+    ("versions.stable.errors", "[{share: 1%, of: pods, when: {user.a: b}}]", "only for errors of requests"),
+    (
+        "versions.stable.errors",
+        "[{share: 1%, of: users, load: 80%}]",
+        "only for errors of requests, without when",
+    ),
+    ("versions.stable.errors", "[{share: 1%, of: users, when: {Region: b}}]", "when"),
+    ("traffic.mix", "{header.Region: {a: 60%, b: 50%}}", "the shares sum to more than 100%"),
+    ("traffic.mix", "{Region: {a: 60%}}", "mix"),
+    ("traffic.connections", "{}", "expected either per_user: true or pool"),
+    ("traffic.connections", "{per_user: true, pool: 5}", "expected either"),
+    ("traffic.connections", "{pool: 0}", "pool"),
+    ("traffic.arrivals", "closed", "closed traffic has think: instead"),
+    ("traffic.think", "5s", "closed traffic has a pause"),
+    ("traffic.client", "{retries: 11}", "retries"),
+    ("traffic.client", "{timeout: 100s, retries: 3}", "expected 255s at most"),
+    ("cluster.autoscaler", "{min: 10, max: 5}", "less than min"),
+    ("cluster.disruption_budget", "{}", "expected either min_available or max_unavailable"),
+    ("cluster.pods.liveness", "{period: 100ms}", "a probe runs at most once a second"),
+    ("routers.mesh", "{kind: proxy, balance: least_request, proxies: 2}", "least_request needs proxies: 1"),
+    ("routers.mesh", "{kind: proxy, retries: {tries: 0}}", "tries"),
+    ("routers.service", "{kind: kube-proxy, mode: userspace}", "'iptables', 'nftables' or 'ipvs'"),
+    ("operators.on_call", "{notices: soon}", "notices"),
+]
+
+
+@pytest.mark.parametrize(("place", "text", "said"), MISTAKES)
+def test_mistakes_in_people_routers_and_faults_are_named(place, text, said):
+    found = problems(GOOD, f"{place}={text}")
+    assert found
+    assert any(said in line for line in found), found
 
 
 def test_every_model_in_the_tables_of_later_exists():
