@@ -305,8 +305,12 @@ def _conclude_good(block: Block, differences: Differences) -> list[str]:
         )
     if unfinished:
         said.append(f"Not finished in every seed: {listed([row.strategy for row in unfinished])}.")
-    if not said:
-        said.append("Every strategy promotes it in every seed.")
+    looking = [row.strategy for row in block.rows if row.ending("reported") > 0]
+    if not said and len(looking) < len(block.rows):
+        who = "Every strategy that is meant to" if looking else "Every strategy"
+        said.append(f"{who} promotes it in every seed.")
+    if looking:
+        said.append(f"Promoting nothing, as planned: {listed(looking)}.")
     return said + _own_harm(block, differences) + _unsure(block)
 
 

@@ -164,6 +164,7 @@ def _strategy(scenario: Scenario, name: str, plan: Plan) -> Iterator[Advice]:
     yield from _capacity(scenario, path, plan)
     yield from _guards(scenario, path, plan)
     yield from _nobody(scenario, path, plan)
+    yield from _crowded(scenario, path, plan)
     yield from _conversions(scenario, path, plan)
     strategy = scenario.strategies[name].strategy
     first = next(iter(scenario.routers))
@@ -257,6 +258,23 @@ def _nobody(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
         if not _carried(scenario, match):
             text = f"nobody in traffic.mix carries {match}: that rule sends nobody to the candidate"
             yield Advice(Level.WARNING, path, text)
+
+
+def _crowded(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
+    """Rules that send more to a pool than its part of the pods, so that it caps the service."""
+    n = scenario.service.replicas
+    ruled = (
+        now
+        for now in standings(plan, scenario.traffic.mix)
+        if isinstance(now.route, Rules) and now.route.rules
+    )
+    worst = min(ruled, key=lambda now: now.serving, default=None)
+    if worst is not None and worst.serving < 0.8 * n:
+        text = (
+            f"in {worst.stage.name}, {worst.candidate_share:.0%} of requests meet the candidate, whose pods "
+            f"then cap the service at the worth of {worst.serving:.3g} of {n}: give it more pods"
+        )
+        yield Advice(Level.WARNING, path, text)
 
 
 def _carried(scenario: Scenario, match: Match) -> bool:

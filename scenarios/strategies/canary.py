@@ -34,7 +34,7 @@ from scenarios.plan import (
 from scenarios.route import Unrealisable
 from scenarios.routers import KubeProxy, Router
 from scenarios.semantics.argo import canary_replicas
-from scenarios.semantics.deployment_spec import RollingUpdate
+from scenarios.semantics.deployment_spec import RollingUpdate, resolve
 from scenarios.strategies.base import Asking, no_pod_could_move, removed
 from scenarios.strategies.matching import Matching
 from scenarios.units import CountOrShare, Duration, Share, write_share
@@ -52,6 +52,9 @@ class CanaryStrategy(Asking):
     match: tuple[Matching, ...] = Field(
         (), max_length=20, description="requests that go to the canary first, before any share does"
     )
+    match_pods: CountOrShare = Field(
+        0, description="pods for those requests, on top of each step's; of the replicas if a percentage"
+    )
     sticky: Literal["no", "hash", "candidate", "both"] = Field(
         "no",
         description="who stays on a side: by a hash of the user; whoever met the candidate; or everybody",
@@ -64,6 +67,8 @@ class CanaryStrategy(Asking):
     def _steps_grow(self) -> Self:
         if list(self.steps) != sorted(set(self.steps)) or self.steps[0] <= 0 or self.steps[-1] >= 1:
             raise Misplaced((("steps",), "expected growing shares between 0% and 100%: [5%, 25%, 50%]"))
+        if self.match_pods not in (0, "0%") and not self.match:
+            raise Misplaced((("match_pods",), "pods for requests that match; say what is to match"))
         no_pod_could_move(self.max_surge, self.max_unavailable)
         return self
 
@@ -95,13 +100,15 @@ class CanaryStrategy(Asking):
     # --- by weight -------------------------------------------------------------------------------
 
     def _matched(self, n: int, back: tuple[Stage, ...]) -> tuple[Stage, ...]:
-        """Only requests that match; nobody knows how many, so there are pods for the first step."""
+        """Only requests that match; unless said otherwise with the pods of the first step."""
         route = SetRoute(USERS, self._routed(None))
-        return self._step("match only", _pods(self.steps[0], n), route, Routed(USERS), back)
+        pods = resolve(self.match_pods, n, round_up=True) or _pods(self.steps[0], n)
+        return self._step("match only", pods, route, Routed(USERS), back)
 
     def _weighted(self, share: float, n: int, back: tuple[Stage, ...]) -> tuple[Stage, ...]:
         route = SetRoute(USERS, self._routed(split({"main": 1 - share, "canary": share})))
-        return self._step(write_share(share), _pods(share, n), route, Routed(USERS), back)
+        pods = _pods(share, n) + (resolve(self.match_pods, n, round_up=True) if self.match else 0)
+        return self._step(write_share(share), pods, route, Routed(USERS), back)
 
     def _routed(self, to: Split | None) -> Route:
         """The split, or everything to main, after the rules."""

@@ -91,7 +91,7 @@ class PausedRollingStrategy(Asking):
     """A rolling update that is paused after its first pods, watched, and then resumed."""
 
     pause_after: Duration = written("50ms", "from the new image to `kubectl rollout pause`")
-    hold: Duration = written("5m", "how long it is watched while paused")
+    hold: Duration = written("5m", "how long it is watched, from the new image on")
     back: Literal["finish", "resume_undo", "set_image"] = Field(
         "resume_undo",
         description="from the pause: finish the update and then undo it; resume and undo at once; "
@@ -109,7 +109,7 @@ class PausedRollingStrategy(Asking):
     def draft(self, service: Service, router: Router) -> Plan:
         update = RollingUpdate(self.max_surge, self.max_unavailable)
         set_image = SetVersion("main", CANDIDATE, update, progress_deadline=self.progress_deadline)
-        pause, held = Timed(Command(Verb.PAUSE, "main"), self.pause_after), self.pause_after + self.hold
+        pause, held = Timed(Command(Verb.PAUSE, "main"), self.pause_after), max(self.hold, self.pause_after)
         back = self._from_the_pause(update)
         first = Stage(
             "first pods",

@@ -134,3 +134,41 @@ def test_what_spoils_a_comparison_is_said(override: str, path: str, words: str) 
     assert len(found) == 1
     assert found[0].level is Level.WARNING
     assert words in found[0].message
+
+
+RULED = "traffic.mix={header.Region: {shenzhen: 20%}}"
+MESH = "routers={service: {kind: kube-proxy}, mesh: {kind: proxy}}"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "overrides", "words"),
+    [
+        ("{canary: {via: mesh, match: [{header: Region}], steps: [5%]}}", (RULED,), "give it more pods"),
+        ("{canary: {via: mesh, match: [{header: Region}], steps: [5%]}}", (), "nobody in traffic.mix"),
+        ("{ab_test: {via: mesh, by: {users: 50%}, then: promote_winner}}", (), "no conversion is stated"),
+        ("{paused_rolling: {}}", (), "13 pods, 5 of them new"),
+    ],
+)
+def test_what_strategies_that_divide_users_or_pause_need(
+    strategy: str, overrides: tuple[str, ...], words: str
+) -> None:
+    advice = said(MESH, f"strategies.it={strategy}", *overrides)
+    assert [one.path for one in advice if words in one.message] == ["strategies.it"]
+
+
+def test_enough_pods_for_those_who_match_are_no_advice() -> None:
+    ruled = "{canary: {via: mesh, match: [{header: Region}], match_pods: 20%, steps: [5%]}}"
+    assert said(MESH, RULED, f"strategies.it={ruled}") == ()
+
+
+def test_a_paused_update_is_judged_by_the_share_of_its_new_pods() -> None:
+    plan = loads(BASE, "test", ("strategies.it={paused_rolling: {}}",)).plan("it")
+    now = {standing.stage.name: standing for standing in standings(plan, {})}
+    assert now["first pods"].candidate_share == pytest.approx(5 / 13)
+    assert now["rest"].candidate_share == 1
+
+
+def test_copies_count_for_guards_and_for_no_user() -> None:
+    world = ("strategies.it={shadow: {via: mesh, share: 20%}}", MESH)
+    now = {s.stage.name: s for s in standings(loads(BASE, "test", world).plan("it"), {})}
+    assert (now["copies"].candidate_share, now["copies"].judged_share) == (0.0, 0.2)

@@ -436,13 +436,19 @@ def test_a_canary_with_rules_begins_with_those_alone_and_keeps_them_before_every
     assert stage(of, "match only").until == stage(of, "5%").until  # held and judged as any other step
 
 
+def test_pods_for_those_who_match_come_on_top_of_each_step_s() -> None:
+    of = via_mesh("{canary: {via: mesh, match: [{cookie: a}], match_pods: 10%, steps: [5%, 25%]}}")
+    names = ("match only pods", "5% pods", "25% pods")
+    assert [actions(stage(of, name))[1] for name in names] == [Scale("canary", n) for n in (1, 2, 4)]
+
+
 # --- paused --------------------------------------------------------------------------------------------
 
 
 def test_a_pause_comes_so_long_after_the_new_image_and_is_held() -> None:
     first = stage(plan("paused"), "first pods")
     assert first.enter[1] == Timed(Command(Verb.PAUSE, "main"), 0.05)
-    assert first.until == (Elapsed(300.05), Passed(("errors",)))
+    assert first.until == (Elapsed(300.0), Passed(("errors",)))
 
 
 def test_three_ways_back_from_a_pause_none_of_which_undoes_while_paused() -> None:
@@ -637,6 +643,7 @@ def test_what_a_service_cannot_do_is_said_with_what_could(written: str, instead:
         ("{ab_test: {via: mesh, by: {users: 100%}}}", "between 0% and 100%"),
         ("{ab_test: {via: mesh, by: {users: 50%, value: a}}}", "only with header or cookie"),
         ("{shadow: {via: mesh, share: 0%}}", "more than 0%"),
+        ("{canary: {via: mesh, steps: [5%], match_pods: 1}}", "say what is to match"),
         ("{paused_rolling: {max_surge: 0, max_unavailable: 0}}", "no pod could move"),
     ],
 )
