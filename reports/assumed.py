@@ -19,6 +19,8 @@ def assumptions(scenario: Scenario, document: Document) -> tuple[tuple[str, str]
     """What the scenario assumed, as a heading and a line each."""
     return (
         ("assumed", f"{_service(scenario)}, {_traffic(scenario)}"),
+        *((("people", people),) if (people := _people(scenario)) else ()),
+        *((("faults", faults),) if (faults := _faults(scenario)) else ()),
         ("bad means", f"missing the objective ({objective(scenario)}) where stable keeps it"),
         *((("guards", _guards(scenario)),) if scenario.guards else (("guards", "none"),)),
         ("measured", _measured(document)),
@@ -37,6 +39,33 @@ def _traffic(scenario: Scenario) -> str:
         f"{traffic.intended.words()} from {users.count:,} users{active}, "
         f"who give up after {write_duration(traffic.client.timeout)}"
     )
+
+
+def _people(scenario: Scenario) -> str:
+    """What is told of clients and operators beyond the usual."""
+    traffic, said = scenario.traffic, []
+    if traffic.client.retries:
+        times = "once" if traffic.client.retries == 1 else f"up to {traffic.client.retries} times"
+        said.append(f"clients try again {times}")
+    if traffic.connections is not None:
+        pool = traffic.connections.pool
+        said.append("every user keeps a connection" if pool is None else f"{pool:,} connections are shared")
+    if traffic.mix:
+        said.append("they differ by " + listed([plain(name) for name in traffic.mix]))
+    if scenario.operators:
+        said.append("called for help: " + listed([plain(name) for name in scenario.operators]))
+    return "; ".join(said)
+
+
+def _faults(scenario: Scenario) -> str:
+    """What goes wrong by itself, and when."""
+    said = []
+    for fault in scenario.faults:
+        happening = fault.happening
+        assert happening is not None
+        lasting = "" if happening.lasting is None else f" for {write_duration(happening.lasting)}"
+        said.append(f"{fault.kind.replace('_', ' ')} at {write_duration(happening.at)}{lasting}")
+    return ", ".join(said)
 
 
 def _guards(scenario: Scenario) -> str:

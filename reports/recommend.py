@@ -60,11 +60,13 @@ class Priced:
 def recommended(prefer: Prefer, document: Mapping[str, Json], trials: Trials) -> Json:
     """The `recommendation` of a comparison; None where there are not two strategies with a cost.
 
-    `trials` are those of every seed by strategy and candidate, without the arms.
+    `trials` are those of every seed by strategy and candidate, without the arms. Strategies that only report
+    release nothing, so they are no choice.
     """
     bad = {name: arm["bad"] >= 0.5 for name, arm in document["control"]["candidates"].items()}
     chance = prefer.bad_releases if len(set(bad.values())) == 2 else float(any(bad.values()))
-    names = dict.fromkeys(strategy for strategy, _ in trials)
+    reports = {name for (name, _), made in trials.items() for t in made if t.verdict is Verdict.REPORTED}
+    names = dict.fromkeys(strategy for strategy, _ in trials if strategy not in reports)
     priced = [one for name in names if (one := _priced(name, trials, bad, chance)) is not None]
     if len(priced) < 2:
         return None

@@ -94,9 +94,14 @@ class Fault(Model):
         return self
 
     @property
+    def kind(self) -> str:
+        """The key: node_down, slow_api …"""
+        return next(iter(self.model_fields_set))
+
+    @property
     def happening(self) -> "Happening | None":
         """What stands under the key."""
-        return getattr(self, next(iter(self.model_fields_set)), None)
+        return getattr(self, self.kind, None)
 
 
 Happening = NodeDown | NodeSlow | NodeDrain | SlowDependency | RouterStall | MetricsGap | SlowApi | NoRoom
