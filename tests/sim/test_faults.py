@@ -125,6 +125,13 @@ def test_while_its_pods_start_anew_they_refuse_and_then_serve_whom_still_believe
     assert served[Status.ERROR :].sum() == 0
 
 
+def test_a_node_that_is_down_takes_the_room_of_its_pods_with_it() -> None:
+    record = arm("node_down: {at: 1m, lasting: 2m, node: 1}", "cluster.eviction=1m", "cluster.spare_pods=0")
+    assert times(record, PodEvent.CREATED) == pytest.approx([160.02, 160.02])
+    # the lost ones are gone, and their room is free, 20 ms after the node is back
+    assert times(record, PodEvent.LISTENING) == pytest.approx([181.12, 181.12])
+
+
 def test_a_recreate_waits_for_pods_that_nobody_can_stop() -> None:
     record = trial("recreate", "faults=[{node_down: {at: 0s, node: 1}}]")
     assert record.outcome is not None

@@ -131,6 +131,21 @@ def test_a_pod_that_never_answers_has_an_address_and_nothing_more() -> None:
     assert len(life.told.addresses) == 1
 
 
+def test_a_pod_has_its_address_while_its_image_is_pulled_and_is_told_once() -> None:
+    told = Life(pull="20s").started().until(60).told
+    (seen,) = told.addresses
+    assert 0.1 + 0.07 <= seen <= 0.1 + 1.0
+    assert told.at(PodEvent.LISTENING) == [pytest.approx(0.1 + 20 + 1.5)]
+
+
+def test_a_pod_whose_image_cannot_be_pulled_has_an_address_and_nothing_more() -> None:
+    life = Life(pull="never").started().until(600)
+    assert kinds(life.told) == [PodEvent.CREATED]
+    assert len(life.told.addresses) == 1
+    # no container, so no preStop
+    assert life.deleted(at=600.0).until(700).told.at(PodEvent.GONE) == [pytest.approx(600.02)]
+
+
 # --- the end -------------------------------------------------------------------------------------------
 
 
