@@ -18,6 +18,7 @@ from reports.figures import FIGURES, HEADLINES, Figure, Measured, Missing, Value
 from reports.recommend import recommended
 from reports.require import judged
 from reports.statistics import (
+    FEWEST_SEEDS,
     enough,
     mean_interval,
     percentile,
@@ -210,7 +211,9 @@ def _apart(one: Figure, other: Figure) -> float | None:
 
 
 def _difference(apart: Sequence[float]) -> Json:
-    limits = mean_interval(apart) if enough(apart) else None
+    """The mean difference. A few odd seeds leave its size open, but not its sign, if all have the same."""
+    one_sign = len(apart) >= FEWEST_SEEDS and (min(apart) > 0 or max(apart) < 0)
+    limits = mean_interval(apart) if one_sign or enough(apart) else None
     low, high = (None, None) if limits is None else limits
     return {
         "mean": _tidy(math.fsum(apart) / len(apart)),

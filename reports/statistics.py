@@ -18,8 +18,10 @@ Floats: TypeAlias = NDArray[np.float64]
 
 CONFIDENCE, PREDICTION = 0.95, 0.9
 FEWEST_SEEDS = 16  # with fewer the shape cannot be seen; of a heavy tail an interval covers 90 % or less
-FEWEST_UNUSUAL = 8  # values other than the one most runs share; of fewer, the true number is a guess
-FAR = 0.5  # of that value: within it, how many differ hardly moves the mean
+FEWEST_UNUSUAL = 8  # values other than what most runs come to; of fewer, the true number is a guess
+NARROW = 100  # how many times its width away from a band the others are, for those in it to be one number
+FAR = 0.5  # of what most come to: within it, how many differ hardly moves the mean
+WIDEST = 4  # times t: a studentised interval wider than that comes of resamples that lack the odd runs
 SKEWED = 0.5  # up to here t alone covers
 ATOM = 0.25  # share of equal values from which a resample's own spread says little
 RESAMPLES = 1999
@@ -45,15 +47,27 @@ class Interval(NamedTuple):
 def enough(values: Sequence[float]) -> bool:
     """Whether an interval of the mean of these would cover about as often as it says (90 % or more for 95 %).
 
-    Not under 16 values; nor where nearly all are one number and the rest are far from it: the mean then hangs
-    on how many of those happened to be drawn. All the same is enough: nothing varies. A skewed sample is not
-    refused for its skewness: those that happen to show little of a heavy tail are the ones that mislead.
+    Not under 16 values; nor where nearly all are (almost) one number and the rest are far from it: the mean
+    then hangs on how many of those happened to be drawn. All the same is enough: nothing varies. A skewed
+    sample is not refused for its skewness: those that happen to show little of a heavy tail mislead most.
     """
     if len(values) < FEWEST_SEEDS:
         return False
-    commonest, count = Counter(values).most_common(1)[0]
-    rare = count > len(values) / 2 and 0 < len(values) - count < FEWEST_UNUSUAL
-    return not (rare and any(abs(value - commonest) > FAR * abs(commonest) for value in values))
+    middle, others = _apart(values)
+    rare = 0 < len(others) < FEWEST_UNUSUAL
+    return not (rare and any(abs(value - middle) > FAR * abs(middle) for value in others))
+
+
+def _apart(values: Sequence[float]) -> tuple[float, list[float]]:
+    """The middle of the narrowest band that holds more than half, and what is a hundred bands or more away.
+
+    Where more than half are one number, the band has no width, and all others are apart.
+    """
+    ordered, half = sorted(values), len(values) // 2 + 1
+    widths = [ordered[i + half - 1] - ordered[i] for i in range(len(ordered) - half + 1)]
+    first = widths.index(min(widths))
+    low, high, away = ordered[first], ordered[first + half - 1], NARROW * widths[first]
+    return ordered[first + half // 2], [v for v in ordered if v < low - away or v > high + away]
 
 
 def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
@@ -68,7 +82,10 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> In
     found = [straight, bca_interval(values, _expanded(confidence, len(values)))]
     if Counter(values).most_common(1)[0][1] <= ATOM * len(values):
         found.append(studentised_interval(values, confidence))
-    known = [interval for interval in found if interval is not None]
+    widest = WIDEST * (straight.high - straight.low)
+    known = [
+        interval for interval in found if interval is not None and interval.high - interval.low <= widest
+    ]
     return Interval(min(each.low for each in known), max(each.high for each in known))
 
 

@@ -242,6 +242,25 @@ def test_differences_of_what_was_not_reached_are_restricted_and_those_of_nothing
     assert found["rolling", "recreate"]["mean"] == pytest.approx(480, abs=1)
 
 
+def test_a_few_odd_seeds_do_not_hide_a_difference_of_one_sign() -> None:
+    """Two of 20 seeds are far off, so the mean has no interval; that rolling costs more is sure anyway."""
+    values = {
+        "rolling": lambda s: Value(221.0 if s > 1 else 372.0),
+        "recreate": lambda s: Value(0.0),
+        "blue-green": lambda s: Value(0.0 if s > 1 else 372.0),
+    }
+    document = made(scenario(), only("extra_cost", values))
+    found = row(document, "rolling")["figures"]["extra_cost"]
+    assert found["low"] is None and found["why"] == {"too few": SEEDS}
+    found = {
+        (d["a"], d["b"]): d
+        for d in document["differences"]
+        if d["candidate"] == "worse" and d["figure"] == "extra_cost"
+    }
+    assert 0 < found["rolling", "recreate"]["low"] < found["rolling", "recreate"]["mean"]
+    assert next(d["low"] for pair, d in found.items() if set(pair) == {"recreate", "blue-green"}) is None
+
+
 def test_the_best_and_those_like_it() -> None:
     values = {
         "rolling": lambda s: Value(5 + 0.1 * noise(s)),

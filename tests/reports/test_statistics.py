@@ -123,6 +123,15 @@ def test_a_skewed_sample_reaches_as_far_as_any_of_the_three() -> None:
     assert found.low == straight.low and found.high > straight.high, "the tail is above"
 
 
+def test_odd_runs_do_not_make_an_interval_endless() -> None:
+    """Resamples without the two odd runs hardly vary, which says nothing of the mean."""
+    values = [22 + i / 1000 for i in range(30)] + [30.0] * 2
+    found, straight, wild = mean_interval(values), t_interval(values), studentised_interval(values)
+    assert found is not None and straight is not None and wild is not None
+    assert wild.high - wild.low > 10 * (straight.high - straight.low)
+    assert found.high - found.low < 2 * (straight.high - straight.low)
+
+
 def test_a_sample_that_is_not_skewed_has_the_interval_of_t() -> None:
     values = np.random.default_rng(2).normal(size=32).tolist()
     assert abs(skewness(values)) <= statistics.SKEWED
@@ -171,6 +180,8 @@ def test_too_few_seeds() -> None:
     assert enough([0.0] * 16), "what never varies needs no interval"
     assert not enough([0.0] * 28 + [5.0] * 4)
     assert enough([0.0] * 24 + [5.0] * 8)
+    assert not enough([22 + i / 1000 for i in range(30)] + [37.0] * 2), "almost one number is one number"
+    assert enough([22 + i / 1000 for i in range(24)] + [37.0] * 8)
     assert enough([15.0] * 28 + [14.0] * 4), "rare, but hardly different"
     assert not enough([])
 
