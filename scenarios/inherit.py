@@ -147,14 +147,26 @@ def _places(root: Mapping) -> list[Place]:
     if isinstance(strategies, Mapping):
         for name, written in strategies.entries.items():
             if isinstance(written, Mapping):
-                places += [("strategies", name, kind) for kind in written.entries]
+                for kind, node in written.entries.items():
+                    places += _parts(("strategies", name, kind), node)
     return [p for p in places if isinstance(_at(root, p), Mapping) or _at(root, p) is None]
+
+
+def _parts(place: Place, node: Node) -> list[Place]:
+    """A strategy; if it is a list of others, each of those."""
+    if not isinstance(node, Items):
+        return [place]
+    parts = ((str(index), part) for index, part in enumerate(node.items) if isinstance(part, Mapping))
+    return [(*place, index, kind) for index, part in parts for kind in part.entries]
 
 
 def _at(root: Node, place: Place) -> Node | None:
     node: Node | None = root
     for key in place:
-        node = node.entries.get(key) if isinstance(node, Mapping) else None
+        if isinstance(node, Items):
+            node = node.items[int(key)] if key.isdecimal() and int(key) < len(node.items) else None
+        else:
+            node = node.entries.get(key) if isinstance(node, Mapping) else None
     return node
 
 
@@ -214,7 +226,7 @@ class _Line:
 
     def _named(self, place: Place, name: str) -> Place | None:
         """Where `from: name` points."""
-        sibling = (place[0], name, *place[2:])
+        sibling = (place[0], name, place[-1]) if place[0] == "strategies" else (place[0], name, *place[2:])
         if _at(self.root, sibling) is not None:
             return sibling
         version = ("versions", name)
@@ -225,7 +237,7 @@ class _Line:
         other, siblings = _at(self.root, (place[0], name)), _at(self.root, place[:1])
         if place[0] == "strategies" and isinstance(other, Mapping) and other.entries:
             kind = harmless(next(iter(other.entries)))
-            return f"{shown(name)} is a {kind}; a {harmless(place[2])} inherits from its own kind only"
+            return f"{shown(name)} is a {kind}; a {harmless(place[-1])} inherits from its own kind only"
         names = siblings.entries if isinstance(siblings, Mapping) else ()
         known = ", ".join(harmless(choice)[:40] for choice in islice(names, 20) if choice != place[1])
         return f"{shown(name)} is not defined; there is {known or 'nothing else'}"

@@ -29,11 +29,11 @@ from scenarios.plan import (
     whole,
 )
 from scenarios.route import Unrealisable
-from scenarios.routers import KubeProxy, Router
+from scenarios.routers import IngressNginx, KubeProxy, Router
 from scenarios.semantics.deployment_spec import RollingUpdate, resolve
-from scenarios.strategies.base import Strategy, removed
+from scenarios.strategies.base import SURGE, UNAVAILABLE, Strategy, removed
 from scenarios.strategies.matching import Carrying
-from scenarios.units import CountOrShare, Duration, Share
+from scenarios.units import CountOrShare, Duration, Share, write_share
 from scenarios.version import Service
 
 _STAY = OnDeadline.STAY
@@ -45,8 +45,8 @@ class By(Carrying):
     `users` divides by a hash of the user, `sticky` by chance at the first request.
     """
 
-    users: Share | None = None
-    sticky: Share | None = None
+    users: Share | None = Field(None, description="this share of users, by a hash of the user")
+    sticky: Share | None = Field(None, description="this share of users, by chance at their first request")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -79,7 +79,7 @@ class By(Carrying):
 class AbTestStrategy(Strategy):
     """An A/B test: each user keeps to one version, and whose users convert more is judged at the end."""
 
-    by: By
+    by: By = Field(description="who gets the candidate")
     lasting: Duration = written("10m", "how long the groups are watched")
     pods: CountOrShare | None = Field(
         None, description="of the candidate; without it as many as its share of users, or all of the replicas"
@@ -88,8 +88,8 @@ class AbTestStrategy(Strategy):
         "report", description="promote_winner: if its users convert more, the candidate takes over"
     )
     alpha: Share = written("5%", "it must be so unlikely that chance alone makes the difference")
-    max_surge: CountOrShare = "25%"
-    max_unavailable: CountOrShare = "25%"
+    max_surge: CountOrShare = Field("25%", description=SURGE)
+    max_unavailable: CountOrShare = Field("25%", description=UNAVAILABLE)
 
     @property
     def reports(self) -> bool:
@@ -97,9 +97,12 @@ class AbTestStrategy(Strategy):
 
     def draft(self, service: Service, router: Router) -> Plan:
         if isinstance(router, KubeProxy):
+            instead = "ingress-nginx or a proxy router" if self.by.share is None else "a proxy router"
+            raise Unrealisable(f"a Service cannot tell users apart, so there are no groups; go via {instead}")
+        if isinstance(router, IngressNginx) and self.by.users is not None:
+            instead = f"by: {{sticky: {write_share(self.by.users)}}} and affinity: sticky for the router"
             raise Unrealisable(
-                "a Service cannot tell users apart, so there are no groups to compare; "
-                "go via an ingress-nginx or a proxy router"
+                f"ingress-nginx does not divide users by a hash; say {instead}, or go via a proxy router"
             )
         n = service.replicas
         back = (

@@ -26,6 +26,8 @@ from scenarios.routers import Router
 from scenarios.units import CountOrShare, Duration
 from scenarios.version import Service
 
+SURGE = "maxSurge of that update: pods beyond the desired number; a percentage rounds up"
+UNAVAILABLE = "maxUnavailable of that update: pods that may be missing; a percentage rounds down"
 Place: TypeAlias = tuple[str | int, ...]
 Mention: TypeAlias = tuple[Place, Literal["guard", "router", "operator"], str]
 
@@ -36,6 +38,10 @@ class Chosen(Protocol):
     @property
     def via(self) -> str:
         """The router that users come through."""
+
+    @property
+    def reports(self) -> bool:
+        """Whether it ends as it began, with nothing promoted."""
 
     def plan(self, service: Service, router: Router) -> Plan:
         """This strategy for that service behind that router. Raises Unrealisable."""
@@ -50,7 +56,7 @@ class Chosen(Protocol):
 class Strategy(Model):
     """What all strategies share: the guards that judge them, and how long a stage may take."""
 
-    guards: tuple[Name, ...] = ()
+    guards: tuple[Name, ...] = Field((), description="names of the guards that judge it")
     on_inconclusive: Literal["wait", "proceed", "undo"] = Field(
         "wait",
         description="a guard that cannot say at the end of a hold: wait for more, proceed, or undo",

@@ -35,7 +35,7 @@ from scenarios.route import Unrealisable
 from scenarios.routers import KubeProxy, Router
 from scenarios.semantics.argo import canary_replicas
 from scenarios.semantics.deployment_spec import RollingUpdate, resolve
-from scenarios.strategies.base import Asking, no_pod_could_move, removed
+from scenarios.strategies.base import SURGE, UNAVAILABLE, Asking, no_pod_could_move, removed
 from scenarios.strategies.matching import Matching
 from scenarios.units import CountOrShare, Duration, Share, write_share
 from scenarios.version import Service
@@ -47,7 +47,9 @@ _REMOVE_CANARY = removed("canary")
 class CanaryStrategy(Asking):
     """A growing share of requests goes to the new version, each step held and judged before the next."""
 
-    steps: tuple[Share, ...] = Field(min_length=1, max_length=100)
+    steps: tuple[Share, ...] = Field(
+        min_length=1, max_length=100, description="growing shares of requests, one after the other"
+    )
     hold: Duration = written("5m", "how long each step is watched")
     match: tuple[Matching, ...] = Field(
         (), max_length=20, description="requests that go to the canary first, before any share does"
@@ -59,9 +61,12 @@ class CanaryStrategy(Asking):
         "no",
         description="who stays on a side: by a hash of the user; whoever met the candidate; or everybody",
     )
-    promote: Literal["roll_main", "swap"] = "roll_main"
-    max_surge: CountOrShare = "25%"
-    max_unavailable: CountOrShare = "25%"
+    promote: Literal["roll_main", "swap"] = Field(
+        "roll_main",
+        description="roll_main: the main pool is updated; swap: the canary grows to full size and stays",
+    )
+    max_surge: CountOrShare = Field("25%", description=SURGE)
+    max_unavailable: CountOrShare = Field("25%", description=UNAVAILABLE)
 
     @model_validator(mode="after")
     def _steps_grow(self) -> Self:
@@ -140,10 +145,13 @@ class CanaryStrategy(Asking):
     def _by_replicas(self, n: int) -> Plan:
         """Behind a Service; pods are the only lever, on the way back too."""
         if self.match or self.sticky != "no":
-            word = "match" if self.match else "sticky"
+            if self.match:
+                raise Unrealisable(
+                    "a Service reads neither headers nor cookies; go via ingress-nginx or a proxy router"
+                )
             raise Unrealisable(
-                f"a Service reads neither headers nor cookies, so {word} cannot be done; "
-                "go via an ingress-nginx or a proxy router"
+                "a Service cannot keep users on a side; go via a proxy router, or ingress-nginx with "
+                "affinity: sticky"
             )
         both = do(Scale("main", n), Scale("canary", 0))
         back = (Stage("back to main", both, (Ready("main"), Gone("canary")), on_deadline=_STAY),)

@@ -16,9 +16,9 @@ Carried = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")]
 class Carrying(Model):
     """A header or a cookie: any value of it, one value, or one that the pattern finds."""
 
-    header: Carried | None = None
-    cookie: Carried | None = None
-    value: Text | None = None
+    header: Carried | None = Field(None, description="the name of a header")
+    cookie: Carried | None = Field(None, description="or the name of a cookie")
+    value: Text | None = Field(None, description="it must have exactly this value; without the key any")
     pattern: Text | None = Field(None, description="a regular expression, found anywhere in the value")
 
     @model_validator(mode="after")

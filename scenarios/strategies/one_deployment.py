@@ -26,7 +26,7 @@ from scenarios.plan import (
 from scenarios.routers import Router
 from scenarios.semantics.deployment_spec import Recreate, RollingUpdate
 from scenarios.semantics.first_batch import first_batch
-from scenarios.strategies.base import Asking, Strategy, no_pod_could_move
+from scenarios.strategies.base import SURGE, UNAVAILABLE, Asking, Strategy, no_pod_could_move
 from scenarios.units import CountOrShare, Duration
 from scenarios.version import Service
 
@@ -73,8 +73,8 @@ class RecreateStrategy(_Undoable):
 class RollingStrategy(_Undoable):
     """Kubernetes' rolling update: pods are replaced a few at a time."""
 
-    max_surge: CountOrShare = "25%"
-    max_unavailable: CountOrShare = "25%"
+    max_surge: CountOrShare = Field("25%", description=SURGE)
+    max_unavailable: CountOrShare = Field("25%", description=UNAVAILABLE)
     min_ready: Duration | None = Field(None, description="in place of cluster.pods.min_ready")
 
     @model_validator(mode="after")
@@ -97,8 +97,8 @@ class PausedRollingStrategy(Asking):
         description="from the pause: finish the update and then undo it; resume and undo at once; "
         "or set the old image back while paused and resume",
     )
-    max_surge: CountOrShare = "25%"
-    max_unavailable: CountOrShare = "25%"
+    max_surge: CountOrShare = Field("25%", description=SURGE)
+    max_unavailable: CountOrShare = Field("25%", description=UNAVAILABLE)
     progress_deadline: Duration = written("10m", "Kubernetes' progressDeadlineSeconds; no time while paused")
 
     @model_validator(mode="after")

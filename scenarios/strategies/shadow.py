@@ -37,7 +37,7 @@ class ShadowStrategy(Strategy):
     share: Share = written("100%", "of requests that are copied")
     lasting: Duration = written("10m", "how long requests are copied")
     pods: CountOrShare | None = Field(None, description="of the candidate; without it as many as its share")
-    then: Literal["report"] = "report"
+    then: Literal["report"] = Field("report", description="it only looks")
 
     @field_validator("share")
     @classmethod

@@ -38,9 +38,9 @@ def facts(strategy: str, *groups: Groups | None) -> Facts:
 
 def test_rates_and_their_difference_with_intervals() -> None:
     found = conversions(facts("test", Groups(Group(1, 0), Group(1, 0)), FOUND, None))
-    assert found["conversion_stable"] == Value(
-        0.03, pytest.approx(0.02625, abs=1e-4), pytest.approx(0.03426, abs=1e-4)
-    )  # type: ignore[arg-type]
+    stable = found["conversion_stable"]
+    assert isinstance(stable, Value)
+    assert (stable.value, stable.low, stable.high) == pytest.approx((0.03, 0.02625, 0.03426), abs=1e-4)
     rate, gain = found["conversion_candidate"], found["conversion_difference"]
     assert isinstance(rate, Value)
     assert rate.value == 0.04

@@ -2,8 +2,9 @@
 
 import pytest
 
-from scenarios.check import Advice, Level, check, standings, utilisation
+from scenarios.check import Advice, Level, check, utilisation
 from scenarios.load import loads
+from scenarios.standing import standings
 
 BASE = """
 format: rolloutlab/1

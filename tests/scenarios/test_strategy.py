@@ -43,7 +43,8 @@ from scenarios.plan import (
 from scenarios.route import Unrealisable
 from scenarios.scenario import Scenario
 from scenarios.semantics.deployment_spec import Recreate, RollingUpdate
-from scenarios.strategies import KINDS
+from scenarios.strategies import KINDS, SequenceStrategy
+from scenarios.strategies.canary import CanaryStrategy
 
 WORLD = """
 format: rolloutlab/1
@@ -594,6 +595,18 @@ def test_what_cannot_stand_in_a_row(parts: tuple[str, ...], complaint: str) -> N
         loads(f"{WORLD}  it: {{sequence: [{', '.join(parts)}]}}\n", "test")
 
 
+def test_a_part_takes_over_from_a_strategy_of_its_kind() -> None:
+    parts = f"[{SHADOW}, {{canary: {{from: matched, steps: [10%]}}}}]"
+    of = loads(f"{WORLD}  matched: {PROMOTING['matched']}\n  it: {{sequence: {parts}}}\n")
+    row = of.strategies["it"].strategy
+    assert isinstance(row, SequenceStrategy)
+    last = row.parts[1]
+    assert isinstance(last, CanaryStrategy)
+    assert (last.steps, last.sticky, last.guards) == ((0.1,), "both", ("errors",))
+    with pytest.raises(ScenarioError, match=r"sequence\.1\.canary\.from.*is a shadow"):
+        loads(f"{WORLD}  look: {SHADOW}\n  it: {{sequence: [{SHADOW}, {{canary: {{from: look}}}}]}}\n")
+
+
 def test_a_sequence_survives_being_written_down() -> None:
     of = loads(f"{WORLD}  it: {{sequence: [{SHADOW}, {LAST['canary']}]}}\n")
     assert from_document(as_document(of)) == of
@@ -605,9 +618,14 @@ def test_a_sequence_survives_being_written_down() -> None:
 @pytest.mark.parametrize(
     ("written", "instead"),
     [
-        ("{canary: {steps: [5%], match: [{cookie: a}]}}", "go via an ingress-nginx or a proxy router"),
-        ("{canary: {steps: [5%], sticky: both}}", "go via an ingress-nginx or a proxy router"),
-        ("{ab_test: {by: {users: 50%}}}", "go via an ingress-nginx or a proxy router"),
+        ("{canary: {steps: [5%], match: [{cookie: a}]}}", "go via ingress-nginx or a proxy router"),
+        (
+            "{canary: {steps: [5%], sticky: both}}",
+            "go via a proxy router, or ingress-nginx with affinity: sticky",
+        ),
+        ("{ab_test: {by: {users: 50%}}}", "go via a proxy router"),
+        ("{ab_test: {via: edge, by: {users: 50%}}}", "say by: {sticky: 50%} and affinity: sticky"),
+        ("{ab_test: {by: {cookie: a}}}", "go via ingress-nginx or a proxy router"),
         ("{shadow: {}}", "go via a proxy or an ingress-nginx router"),
     ],
 )
