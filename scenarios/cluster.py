@@ -11,7 +11,7 @@ from scenarios.version import Pods
 class Delays(Model):
     """Lags of the control plane; defaults are what one idle node showed (docs/timing.md)."""
 
-    api: Time = a_time({"median": "3ms", "p95": "35ms"})
+    api: Time = a_time({"median": "3ms", "p95": "35ms"}, "a write sent to its answer")
     container: Time = a_time(
         {"median": "120ms", "p95": "170ms"},
         "pod created to process running: scheduling, sandbox, network; images are on the node",
@@ -28,10 +28,10 @@ class Delays(Model):
 class Autoscaler(Model):
     """A HorizontalPodAutoscaler on the share of busy slots, for the Deployment that served at the start."""
 
-    min: int = Field(strict=True, ge=1, le=10_000)
-    max: int = Field(strict=True, ge=1, le=10_000)
+    min: int = Field(strict=True, ge=1, le=10_000, description="minReplicas")
+    max: int = Field(strict=True, ge=1, le=10_000, description="maxReplicas")
     target: Share = written("60%", "wanted share of busy slots, averaged over its ready pods")
-    every: Duration = written("15s")
+    every: Duration = written("15s", "it looks so often")
     tolerance: Share = written("10%", "no change while the ratio is so near to 1")
     stabilization: Duration = written("5m", "it goes down to the highest of what it wanted so long")
 
@@ -47,8 +47,8 @@ class Autoscaler(Model):
 class DisruptionBudget(Model):
     """A PodDisruptionBudget. It holds for evictions (a drained node), never for a Deployment's own update."""
 
-    min_available: CountOrShare | None = None
-    max_unavailable: CountOrShare | None = None
+    min_available: CountOrShare | None = Field(None, description="so many healthy pods must remain")
+    max_unavailable: CountOrShare | None = Field(None, description="or: so many may be missing")
 
     @model_validator(mode="after")
     def _one(self) -> "DisruptionBudget":
@@ -60,7 +60,7 @@ class DisruptionBudget(Model):
 class Cluster(Model):
     """Where the pods run: nodes (each with a kube-proxy of its own), room, pod settings, delays."""
 
-    nodes: int = Field(3, strict=True, ge=1, le=100)
+    nodes: int = Field(3, strict=True, ge=1, le=100, description="how many; numbered from 0")
     spare_pods: int | None = Field(
         None,
         strict=True,
@@ -68,9 +68,9 @@ class Cluster(Model):
         le=100_000,
         description="room beyond the replicas; without it there is always room",
     )
-    autoscaler: Autoscaler | None = None
-    disruption_budget: DisruptionBudget | None = None
+    autoscaler: Autoscaler | None = Field(None, description="a HorizontalPodAutoscaler beside the release")
+    disruption_budget: DisruptionBudget | None = Field(None, description="how many pods evictions may take")
     node_grace: Duration = written("40s", "a silent node is NotReady, and its pods out of rotation, after")
     eviction: Duration = written("5m", "pods of a NotReady node are replaced after")
-    pods: Pods = Pods()
-    delays: Delays = Delays()
+    pods: Pods = Field(Pods(), description="how pods are probed and stopped, of whatever version")
+    delays: Delays = Field(Delays(), description="how long the control plane takes")

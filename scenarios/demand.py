@@ -18,17 +18,19 @@ MAX_CLASSES = 256
 class Users(Model):
     """Who sends the requests: each request belongs to a user, drawn evenly or by Zipf's law."""
 
-    count: int = Field(10_000, strict=True, ge=1, le=MAX_USERS)
-    activity: Literal["even", "zipf"] = "even"
+    count: int = Field(10_000, strict=True, ge=1, le=MAX_USERS, description="how many there are")
+    activity: Literal["even", "zipf"] = Field(
+        "even", description="all ask alike; or the k-th in proportion to 1/k, a few of them very often"
+    )
 
 
 class Backoff(Model):
     """The wait before try k + 1: base · factor^(k − 1), at most `most`, times 1 ± jitter drawn evenly."""
 
-    base: Duration = written("100ms")
-    factor: float = Field(2.0, strict=True, ge=1, le=10)
-    most: Duration = written("5s")
-    jitter: Share = written("50%")
+    base: Duration = written("100ms", "the first wait")
+    factor: float = Field(2.0, strict=True, ge=1, le=10, description="each wait is so many times the last")
+    most: Duration = written("5s", "no wait is longer, before the jitter")
+    jitter: Share = written("50%", "a wait is up to so much longer or shorter, by chance")
 
     def pause(self, k: int) -> float:
         """The wait after try k = 1, 2 …, before the jitter, in seconds."""
@@ -42,9 +44,9 @@ class Backoff(Model):
 class Client(Model):
     """The caller: it gives up a try this long after it was sent, and may try again where one failed."""
 
-    timeout: Duration = written("5s")
+    timeout: Duration = written("5s", "a try without an answer by then has failed; above 0s, at most 255s")
     retries: int = Field(0, strict=True, ge=0, le=10, description="further tries after a failed one")
-    backoff: Backoff = Backoff()
+    backoff: Backoff = Field(Backoff(), description="the waits between tries")
 
     @property
     def patience(self) -> float:
@@ -92,16 +94,16 @@ class Traffic(Model):
     the answer, and `think`s, before the next one.
     """
 
-    arrivals: Literal["open", "closed"] = "open"
-    rate: RequestRate | None = None
+    arrivals: Literal["open", "closed"] = Field("open", description="whether users wait for their answers")
+    rate: RequestRate | None = Field(None, description="open: how many requests come")
     think: Time | None = Field(None, description="closed: a user's pause between an answer and a request")
-    users: Users = Users()
+    users: Users = Field(Users(), description="whose requests they are")
     mix: Mix = Field(
         default_factory=dict,
         description="shares of users by attribute; those left over have none of its values",
     )
-    connections: Connections | None = None
-    client: Client = Client()
+    connections: Connections | None = Field(None, description="kept connections; without it none are kept")
+    client: Client = Field(Client(), description="how long a caller waits, and whether it tries again")
 
     @property
     def intended(self) -> RequestRate:
@@ -116,9 +118,7 @@ class Traffic(Model):
         if (self.arrivals == "open") != (self.rate is not None):
             raise Misplaced((("rate",), "open traffic has a rate; closed traffic has think: instead"))
         if (self.arrivals == "closed") != (self.think is not None):
-            raise Misplaced(
-                (("think",), "closed traffic has a pause such as {exponential: 5s}; open none")
-            )
+            raise Misplaced((("think",), "closed traffic has a pause such as {exponential: 5s}; open none"))
         if self.think is not None and self.think.distribution().mean() <= 0:
             raise Misplaced((("think",), "expected more than 0s"))
         if self.think is not None and self.users.activity != "even":

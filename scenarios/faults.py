@@ -12,8 +12,8 @@ from scenarios.units import Duration
 class _Fault(Model):
     """When: `at` after the trigger, for so long; without `lasting` for good."""
 
-    at: Duration
-    lasting: Duration | None = None
+    at: Duration = Field(description="after the trigger")
+    lasting: Duration | None = Field(None, description="for so long; without the key for good")
 
     @model_validator(mode="after")
     def _lasts(self) -> Self:
@@ -26,29 +26,29 @@ class NodeDown(_Fault):
     """A node loses power: its pods fall silent at once, leave rotation after `cluster.node_grace`, and are
     replaced after `cluster.eviction` more. If it comes back before, their containers start anew."""
 
-    node: int = Field(strict=True, ge=0, le=99)
+    node: int = Field(strict=True, ge=0, le=99, description="which; from 0")
 
 
 class NodeSlow(_Fault):
     """Everything on a node takes `slower` times as long: requests, starts, pulls. Its proxy does not."""
 
-    node: int = Field(strict=True, ge=0, le=99)
-    slower: float = Field(strict=True, gt=1, le=1000)
+    node: int = Field(strict=True, ge=0, le=99, description="which; from 0")
+    slower: float = Field(strict=True, gt=1, le=1000, description="so many times as long")
 
 
 class NodeDrain(_Fault):
     """A node is cordoned and its pods are evicted, as far as the disruption budget allows, the others every
     5 s anew, as `kubectl drain` does. When it is over, the node takes pods again."""
 
-    node: int = Field(strict=True, ge=0, le=99)
+    node: int = Field(strict=True, ge=0, le=99, description="which; from 0")
 
 
 class SlowDependency(_Fault):
     """What the service calls answers late: every request takes `adds` longer, or `slower` times as long."""
 
-    of: Literal["all", "stable", "candidate"] = "all"
-    adds: Duration = written("0s")
-    slower: float = Field(1.0, strict=True, ge=1, le=1000)
+    of: Literal["all", "stable", "candidate"] = Field("all", description="requests of which version")
+    adds: Duration = written("0s", "so much longer")
+    slower: float = Field(1.0, strict=True, ge=1, le=1000, description="so many times as long")
 
     @model_validator(mode="after")
     def _some(self) -> "SlowDependency":
@@ -68,7 +68,7 @@ class MetricsGap(_Fault):
 class SlowApi(_Fault):
     """The API server answers `slower` times as slowly: the release, and the Deployments' controllers."""
 
-    slower: float = Field(strict=True, gt=1, le=100_000)
+    slower: float = Field(strict=True, gt=1, le=100_000, description="so many times as long")
 
 
 class NoRoom(_Fault):
@@ -110,8 +110,8 @@ Happening = NodeDown | NodeSlow | NodeDrain | SlowDependency | RouterStall | Met
 class Operator(Model):
     """A person: how long until a call is noticed, and then until what is decided is done."""
 
-    notices: Time = a_time({"median": "3m", "p95": "15m"})
-    acts: Time = a_time({"median": "2m", "p95": "8m"})
+    notices: Time = a_time({"median": "3m", "p95": "15m"}, "from the call to the person being there")
+    acts: Time = a_time({"median": "2m", "p95": "8m"}, "from then to having acted")
 
 
 Faults = Annotated[tuple[Fault, ...], Field(max_length=100)]

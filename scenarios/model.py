@@ -64,17 +64,19 @@ class Time(Model):
     between, `{samples: [12ms, 14ms]}`, each equally likely, or `{csv: samples.csv}`, one in each line.
     """
 
-    constant: Duration | None = None
-    exponential: Duration | None = None
-    mean: Duration | None = None
-    median: Duration | None = None
-    p90: Duration | None = None
-    p95: Duration | None = None
-    p99: Duration | None = None
+    constant: Duration | None = Field(None, description="always the same; as the plain duration")
+    exponential: Duration | None = Field(None, description="exponentially distributed, with this mean")
+    mean: Duration | None = Field(None, description="lognormal: its mean, and one more point")
+    median: Duration | None = Field(None, description="lognormal: its median, and one more point")
+    p90: Duration | None = Field(None, description="lognormal: nine in ten are shorter")
+    p95: Duration | None = Field(None, description="lognormal: 19 in 20 are shorter")
+    p99: Duration | None = Field(None, description="lognormal: 99 in 100 are shorter")
     quantiles: dict[Percentile, Duration] | None = Field(
         None, description="from p0 to p100, such as p50 or p99.9; linear in between"
     )
-    samples: tuple[Duration, ...] | None = Field(None, max_length=MOST_SAMPLES)
+    samples: tuple[Duration, ...] | None = Field(
+        None, max_length=MOST_SAMPLES, description="each equally likely"
+    )
     csv: str | None = Field(None, description="samples, from a file beside the scenario; it is read once")
 
     @model_validator(mode="before")
@@ -135,4 +137,8 @@ def _quantiles(points: Sequence[tuple[float, float]]) -> Distribution:
 
 
 def a_time(default: str | dict[str, str], description: str | None = None) -> Any:
-    return Field(default_factory=lambda: Time.model_validate(default), description=description)
+    """A field of type Time whose default is written as in YAML; editors are told of it."""
+    told: dict[str, Any] = {"default": default}
+    return Field(
+        default_factory=lambda: Time.model_validate(default), description=description, json_schema_extra=told
+    )

@@ -22,10 +22,10 @@ Count = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
 class Ramp(Model):
     """The rate goes evenly from one value to another; before and after it stays what it is then."""
 
-    from_: Rate = Field(alias="from")
-    to: Rate
+    from_: Rate = Field(alias="from", description="the rate before it")
+    to: Rate = Field(description="the rate after it")
     begins: Duration = written("0s", "after the trigger")
-    lasting: Duration
+    lasting: Duration = Field(description="from the first rate to the second")
 
     @model_serializer(mode="wrap")
     def _as_written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -42,12 +42,12 @@ class Ramp(Model):
 class Spike(Model):
     """A base rate, and a peak that begins `at`, is reached after `rise`, stays for `lasting`, then falls."""
 
-    base: Rate
-    peak: Rate
-    at: Duration = written("0s", "after the trigger")
-    lasting: Duration
-    rise: Duration = written("0s")
-    fall: Duration = written("0s")
+    base: Rate = Field(description="the rate before and after it")
+    peak: Rate = Field(description="the rate at its height")
+    at: Duration = written("0s", "when it begins to rise, after the trigger")
+    lasting: Duration = Field(description="how long the peak lasts, without rise and fall")
+    rise: Duration = written("0s", "from the base to the peak")
+    fall: Duration = written("0s", "from the peak to the base")
 
     def curve(self) -> Line:
         base, peak, t = float(self.base), float(self.peak), float(self.at)
@@ -61,10 +61,10 @@ class Spike(Model):
 class Daily(Model):
     """A day's wave: mean · (1 + swing · cos(2π (t − peak_at) / period)), before the trigger too."""
 
-    mean: Rate
+    mean: Rate = Field(description="the rate on average over a period")
     swing: Share = written("50%", "how far the peak is above the mean, and the trough below it")
     peak_at: Duration = written("0s", "a peak is so long after the trigger; others are a period apart")
-    period: Duration = written("24h")
+    period: Duration = written("24h", "from peak to peak; 1h or more")
 
     @model_validator(mode="after")
     def _long(self) -> "Daily":
@@ -86,9 +86,11 @@ class Trace(Model):
     interval's rate.
     """
 
-    counts: tuple[Count, ...] | None = Field(None, max_length=MOST_INTERVALS)
+    counts: tuple[Count, ...] | None = Field(
+        None, max_length=MOST_INTERVALS, description="requests in each interval from the trigger on"
+    )
     csv: str | None = Field(None, description="the counts, from a file beside the scenario; it is read once")
-    interval: Duration
+    interval: Duration = Field(description="how long one interval is; 1s or more")
 
     @model_validator(mode="after")
     def _read(self) -> "Trace":
@@ -116,11 +118,11 @@ class RequestRate(Model):
     One of constant, ramp, spike, daily (all Poisson) and trace (exact counts).
     """
 
-    constant: Rate | None = None
-    ramp: Ramp | None = None
-    spike: Spike | None = None
-    daily: Daily | None = None
-    trace: Trace | None = None
+    constant: Rate | None = Field(None, description="the same as the plain rate")
+    ramp: Ramp | None = Field(None, description="from one rate to another")
+    spike: Spike | None = Field(None, description="a peak, with edges or slopes")
+    daily: Daily | None = Field(None, description="a wave")
+    trace: Trace | None = Field(None, description="as counted")
 
     @model_validator(mode="before")
     @classmethod

@@ -55,7 +55,7 @@ Statistic = Literal["mean", "p5", "p50", "p95", "reached"]
 class Requirement(Model):
     """A threshold for a strategy: of a figure, or of the share of runs that end in one way."""
 
-    strategy: Name
+    strategy: Name = Field(description="a strategy of the file")
     candidate: Name | None = Field(None, description="with this candidate; without the key, with every one")
     figure: FigureName | None = Field(None, description="a figure of the comparison")
     verdict: Verdict | None = Field(None, description="or how runs end, of which the share is limited")

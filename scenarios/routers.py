@@ -19,7 +19,7 @@ class KubeProxy(Model):
     affinity: Literal["none", "client_ip"] = Field(
         "none", description="client_ip: a user stays on a pod until it is gone, or unused for 3 h"
     )
-    min_sync_period: Duration = written("1s")
+    min_sync_period: Duration = written("1s", "the least time between two updates of its rules")
 
 
 class IngressNginx(Model):
@@ -31,7 +31,9 @@ class IngressNginx(Model):
         description="session affinity by cookie; sticky: whoever was sent to a side stays there; "
         "legacy: only the primary sets the cookie, so that it absorbs everyone",
     )
-    controllers: int = Field(1, strict=True, ge=1, le=20)
+    controllers: int = Field(
+        1, strict=True, ge=1, le=20, description="its replicas, each with a view of its own"
+    )
     sync_period: Duration = written("3334ms", "the controller's rate limit, 0.3 syncs per second")
     poll: Duration = written("1s", "workers look for a new configuration this often")
 
@@ -43,26 +45,26 @@ class ProxyRetries(Model):
     when: tuple[Literal["refused", "unavailable", "error"], ...] = Field(
         ("refused",), description="refused: nothing listened; unavailable: 503; error: another 5xx"
     )
-    backoff: Duration = written("25ms")
+    backoff: Duration = written("25ms", "before each further try")
 
 
 class LayerSevenProxy(Model):
     """A layer-7 proxy, such as Envoy or HAProxy: weights, match rules and mirroring, request by request."""
 
     kind: Literal["proxy"]
-    balance: Literal["random", "round_robin", "least_request"] = "round_robin"
-    proxies: int = Field(1, strict=True, ge=1, le=100)
+    balance: Literal["random", "round_robin", "least_request"] = Field(
+        "round_robin", description="which endpoint; least_request: of two by chance the one with less to do"
+    )
+    proxies: int = Field(1, strict=True, ge=1, le=100, description="how many, each with a view of its own")
     propagation: Time = a_time(
         {"median": "150ms", "p95": "600ms"}, "a change of route or endpoints to in force at one proxy"
     )
-    retries: ProxyRetries = ProxyRetries()
+    retries: ProxyRetries = Field(ProxyRetries(), description="what it tries again by itself")
 
     @model_validator(mode="after")
     def _one_view(self) -> "LayerSevenProxy":
         if self.balance == "least_request" and (self.proxies > 1 or self.retries.tries > 1):
-            raise Misplaced(
-                (("balance",), "least_request needs proxies: 1 and no retries")
-            )
+            raise Misplaced((("balance",), "least_request needs proxies: 1 and no retries"))
         return self
 
 

@@ -37,34 +37,42 @@ def _kube_proxy() -> dict[str, Router]:
 class Versions(Model):
     """The two versions; `from:` has been resolved by the time this is built."""
 
-    stable: Version = Version()
-    candidate: Version = Version()
+    stable: Version = Field(Version(), description="what serves before the release")
+    candidate: Version = Field(Version(), description="what is to be released")
 
 
 class Scenario(Model):
     """A world and the strategies named in it, validated; every default is filled in."""
 
-    format: Literal["rolloutlab/1"] = FORMAT
-    name: Name
-    summary: Text = ""
-    service: Service
-    versions: Versions = Versions()
+    format: Literal["rolloutlab/1"] = Field(FORMAT, description="the language and its version")
+    name: Name = Field(description="of the scenario; results go to runs/NAME")
+    summary: Text = Field("", description="what it is about, in a sentence or two")
+    service: Service = Field(description="what is released")
+    versions: Versions = Field(Versions(), description="the old version and the new one")
     candidates: dict[Name, Version] = Field(
         default_factory=dict, description="variants of the candidate; without the key, the candidate as it is"
     )
-    traffic: Traffic
-    cluster: Cluster = Cluster()
-    routers: dict[Name, Router] = Field(default_factory=_kube_proxy)
-    faults: Faults = ()
-    operators: dict[Name, Operator] = Field(default_factory=dict)
-    observe: Observe = Observe()
-    guards: dict[Name, Guard] = Field(default_factory=dict)
-    strategies: dict[Name, SerializeAsAny[Written]] = Field(min_length=1)
-    slo: Slo = Slo()
+    traffic: Traffic = Field(description="who asks, and how often")
+    cluster: Cluster = Field(Cluster(), description="where the pods run")
+    routers: dict[Name, Router] = Field(
+        default_factory=_kube_proxy, description="ways in, by name; without the key, `service`, a kube-proxy"
+    )
+    faults: Faults = Field((), description="what goes wrong at fixed times, whatever the strategy")
+    operators: dict[Name, Operator] = Field(
+        default_factory=dict, description="people who are called, by name"
+    )
+    observe: Observe = Field(Observe(), description="what guards see")
+    guards: dict[Name, Guard] = Field(default_factory=dict, description="judges of a release, by name")
+    strategies: dict[Name, SerializeAsAny[Written]] = Field(
+        min_length=1, description="what is compared, by name: each one key, which names its kind"
+    )
+    slo: Slo = Field(Slo(), description="the objective that says which candidate is bad")
     require: dict[Name, Requirement] = Field(default_factory=dict, description="thresholds for CI, by name")
-    prefer: Prefer = Prefer()
-    clock: Clock = Clock()
-    seeds: int = Field(32, strict=True, ge=1, le=100_000)
+    prefer: Prefer = Field(Prefer(), description="prices, from which the recommendation follows")
+    clock: Clock = Field(Clock(), description="how long a trial is")
+    seeds: int = Field(
+        32, strict=True, ge=1, le=100_000, description="how many trials of each kind are compared"
+    )
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:

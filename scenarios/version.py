@@ -15,7 +15,9 @@ from scenarios.units import Duration, Share
 class Service(Model):
     """The service being released: desired pods, and what one pod can take."""
 
-    replicas: int = Field(strict=True, ge=1, le=10_000)
+    replicas: int = Field(
+        strict=True, ge=1, le=10_000, description="pods of the service when no release goes on"
+    )
     slots: int = Field(4, strict=True, ge=1, le=256, description="requests a pod works on at once")
     queue: int = Field(50, strict=True, ge=0, le=10_000, description="waiting room per pod; beyond it 503")
 
@@ -27,10 +29,14 @@ class Errors(Model):
     least that share is busy.
     """
 
-    share: Share
-    of: Literal["requests", "users", "connections", "pods"]
-    when: dict[Attribute, Text] = Field(default_factory=dict)
-    load: Share | None = None
+    share: Share = Field(description="how many of them fail")
+    of: Literal["requests", "users", "connections", "pods"] = Field(
+        description="what fails: each request by chance, or all requests of some users, connections or pods"
+    )
+    when: dict[Attribute, Text] = Field(
+        default_factory=dict, description="only requests with these attributes, such as header.Region: north"
+    )
+    load: Share | None = Field(None, description="only at pods of whose slots at least this share is busy")
 
     @model_validator(mode="after")
     def _known(self) -> "Errors":
@@ -44,16 +50,16 @@ class Errors(Model):
 class WarmUp(Model):
     """A young pod is `slower` times slower; the factor falls linearly to 1 over `lasting`."""
 
-    slower: float = Field(strict=True, ge=1, le=1000)
-    lasting: Duration
+    slower: float = Field(strict=True, ge=1, le=1000, description="times slower, when it has just started")
+    lasting: Duration = Field(description="after this it is as fast as it will be")
 
 
 class Leak(Model):
     """The process gets slower with age, evenly to `slower` times after `over`; `crash`: it then exits."""
 
-    slower: float = Field(1.0, strict=True, ge=1, le=1000)
-    over: Duration
-    crash: bool = False
+    slower: float = Field(1.0, strict=True, ge=1, le=1000, description="times slower in the end")
+    over: Duration = Field(description="the age at which it is so slow, and slower no more")
+    crash: bool = Field(False, description="at that age the process exits, and is started again")
 
     @model_validator(mode="after")
     def _some(self) -> "Leak":
@@ -67,9 +73,11 @@ class Leak(Model):
 class Crash(Model):
     """The process exits: so long after it began to listen, by chance so often, or on a share of requests."""
 
-    after_start: Duration | None = None
-    per_hour: float | None = Field(None, strict=True, gt=0, le=3600)
-    on_request: Share | None = None
+    after_start: Duration | None = Field(None, description="so long after it began to listen, each time")
+    per_hour: float | None = Field(
+        None, strict=True, gt=0, le=3600, description="so often on average, at exponential intervals"
+    )
+    on_request: Share | None = Field(None, description="of requests that end the process that works on them")
 
     @model_validator(mode="after")
     def _some(self) -> "Crash":
@@ -81,11 +89,11 @@ class Crash(Model):
 class Probe(Model):
     """A readiness or liveness probe, in Kubernetes' terms."""
 
-    initial_delay: Duration = written("0s")
-    period: Duration = written("10s")
-    timeout: Duration = written("1s")
-    success: int = Field(1, strict=True, ge=1, le=100)
-    failure: int = Field(3, strict=True, ge=1, le=100)
+    initial_delay: Duration = written("0s", "initialDelaySeconds: no probe before")
+    period: Duration = written("10s", "periodSeconds: from probe to probe")
+    timeout: Duration = written("1s", "timeoutSeconds: no answer by then is a failure")
+    success: int = Field(1, strict=True, ge=1, le=100, description="successThreshold: so many in a row")
+    failure: int = Field(3, strict=True, ge=1, le=100, description="failureThreshold: so many in a row")
 
     @model_validator(mode="after")
     def _positive(self) -> "Probe":
@@ -97,8 +105,8 @@ class Probe(Model):
 class Termination(Model):
     """How a pod ends: grace period, preStop sleep, and what the process does on SIGTERM."""
 
-    grace: Duration = written("30s")
-    pre_stop: Duration = written("0s")
+    grace: Duration = written("30s", "terminationGracePeriodSeconds: SIGKILL after this, preStop included")
+    pre_stop: Duration = written("0s", "the preStop hook sleeps so long, and the pod serves on")
     on_sigterm: Literal["drain", "exit"] = Field(
         "drain", description="drain: close the listener, answer what is open; exit: at once"
     )
@@ -107,11 +115,13 @@ class Termination(Model):
 class Pods(Model):
     """How pods of the service are probed and stopped. `readiness: none` means ready as soon as it runs."""
 
-    readiness: Probe | Literal["none"] = Probe()
+    readiness: Probe | Literal["none"] = Field(
+        Probe(), description="the probe that decides who gets requests; none: ready as soon as it runs"
+    )
     liveness: Probe | Literal["none"] = Field(
         "none", description="a probe waits for a free slot like a request; too long too often: restart"
     )
-    min_ready: Duration = written("0s")
+    min_ready: Duration = written("0s", "minReadySeconds: a ready pod counts as available after this")
     termination: Termination = Termination()
 
     @model_validator(mode="after")
@@ -124,15 +134,17 @@ class Pods(Model):
 class Version(Model):
     """What runs in a pod: how it starts, how long a request takes, how it fails."""
 
-    image: Image | None = None
+    image: Image | None = Field(None, description="its name; it changes nothing")
     start: Time | Literal["never"] = a_time(
         "1s", "container start to able to answer; never: it runs but never becomes ready"
     )
-    service_time: Time = a_time({"median": "40ms", "p95": "120ms"})
-    errors: tuple[Errors, ...] = ()
-    warm_up: WarmUp | None = None
-    leak: Leak | None = None
-    crash: Crash | None = None
+    service_time: Time = a_time({"median": "40ms", "p95": "120ms"}, "how long a slot is busy with a request")
+    errors: tuple[Errors, ...] = Field(
+        (), description="requests that get a wrong answer; independent of each other"
+    )
+    warm_up: WarmUp | None = Field(None, description="young pods are slower")
+    leak: Leak | None = Field(None, description="old pods are slower, or exit")
+    crash: Crash | None = Field(None, description="pods exit and are started again, with back-off")
     pull: Time | Literal["never"] | None = Field(
         None,
         description="time for the first pod on each node to pull the image; never: ErrImagePull, so that "

@@ -14,9 +14,11 @@ FORMAT: Final = "rolloutlab/1"
 class Observe(Model):
     """What guards see: scraped every so often, late, from one vantage."""
 
-    every: Duration = written("15s")
-    delay: Duration = written("2s")
-    vantage: Literal["client", "edge", "server"] = "client"
+    every: Duration = written("15s", "from scrape to scrape, in whole seconds")
+    delay: Duration = written("2s", "a scrape is known so long after it")
+    vantage: Literal["client", "edge", "server"] = Field(
+        "client", description="who counts; a server never sees a connection that was refused"
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> "Observe":
@@ -28,13 +30,25 @@ class Observe(Model):
 class Guard(Model):
     """A metric judged during a release, against a limit or against stable at the same time."""
 
-    metric: Literal["failure_share", "latency_p50", "latency_p95", "latency_p99"]
-    of: Literal["candidate", "all"] = "candidate"
-    limit: Share | Duration | None = None
-    versus: Literal["stable"] | None = None
-    margin: Share | Duration | None = None
-    window: Duration = written("1m")
-    min_requests: int = Field(100, strict=True, ge=1, le=10_000_000)
+    metric: Literal["failure_share", "latency_p50", "latency_p95", "latency_p99"] = Field(
+        description="what is judged"
+    )
+    of: Literal["candidate", "all"] = Field(
+        "candidate", description="whose requests: the candidate's, or all"
+    )
+    limit: Share | Duration | None = Field(
+        None, description="more than this fails: a share for failure_share, a duration for a latency"
+    )
+    versus: Literal["stable"] | None = Field(
+        None, description="in place of a limit: more than stable has at the same time, and the margin, fails"
+    )
+    margin: Share | Duration | None = Field(
+        None, description="with versus: so much more than stable is let pass"
+    )
+    window: Duration = written("1m", "the last so many seconds are judged")
+    min_requests: int = Field(
+        100, strict=True, ge=1, le=10_000_000, description="with fewer in the window it cannot say"
+    )
     tolerate: int = Field(
         0, strict=True, ge=0, le=1000, description="failing observations in a row that are let pass"
     )
@@ -73,8 +87,10 @@ class Guard(Model):
 class Slo(Model):
     """The objective that says which candidate is bad."""
 
-    success: Share = written("99.9%")
-    latency: dict[Literal["p50", "p95", "p99"], Duration] = Field(default_factory=dict)
+    success: Share = written("99.9%", "of requests that must succeed")
+    latency: dict[Literal["p50", "p95", "p99"], Duration] = Field(
+        default_factory=dict, description="percentiles of latency, and what each may be at most"
+    )
     period: Duration | None = Field(None, description="what the error budget is for, such as 30d")
     requests: int | None = Field(
         None,
@@ -96,9 +112,9 @@ class Slo(Model):
 class Clock(Model):
     """t = 0 is the trigger; settling in is before it, everything is measured from 0 to the horizon."""
 
-    settle: Duration = written("2m")
-    tick: Duration = written("1s")
-    horizon: Duration = written("30m")
+    settle: Duration = written("2m", "before the trigger; what is usual is measured then")
+    tick: Duration = written("1s", "a release looks at its timers so often")
+    horizon: Duration = written("30m", "the trial ends so long after the trigger; at most 7d")
 
     @model_validator(mode="after")
     def _whole(self) -> "Clock":
