@@ -17,7 +17,7 @@ from scenarios.version import Probe, Version
 from sim.endpoints import Sides, proxies
 from sim.general_requests import GeneralRequests
 from sim.habits import Habits, Kept
-from sim.pods import Kit, after_sigterm
+from sim.kit import Kit, after_sigterm
 from sim.requests import Balance, Requests, shared_blocks
 
 FOREVER = 1e12  # seconds

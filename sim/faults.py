@@ -24,8 +24,9 @@ from scenarios.plan import CANDIDATE, STABLE
 from scenarios.semantics.disruption import RETRY, Health, desired_healthy, may_evict
 from sim.clock import Clock, Order, nanoseconds
 from sim.endpoints import Endpoints
+from sim.kit import Pace
 from sim.nodes import Node
-from sim.pods import Pace, Pod
+from sim.pods import Pod
 
 FOR_GOOD = 1 << 62
 
@@ -132,7 +133,8 @@ class Faults:
     def _power_off(self, node: Node) -> None:
         if node.down:
             return
-        node.down_since = self.clock.now
+        node.down_since = now = self.clock.now
+        node.images = {version: there for version, there in node.images.items() if there <= now}
         for pod in self._on(node):
             pod.lose_power()
         self._while_down(node, self.reach.cluster.node_grace, lambda: self._notice(node))

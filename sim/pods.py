@@ -6,18 +6,16 @@ process would do is void once the node has lost power. Time is in nanoseconds.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
-from scenarios.cluster import Delays
 from scenarios.draws import Purpose, draw, u
 from scenarios.model import Time
 from scenarios.record import PodEvent
 from scenarios.semantics.kubelet import ready_at
 from scenarios.semantics.replica_set import BACKOFF_CAP, restart_delay
-from scenarios.version import Pods as PodSettings
-from scenarios.version import Probe, Termination, Version
+from scenarios.version import Probe
 from sim.clock import SECOND, Clock, Order, nanoseconds
+from sim.kit import LAST_GRACE, Kit, Pace
 from sim.liveness import Liveness
 from sim.nodes import Node
 from sim.requests import Requests
@@ -27,35 +25,6 @@ RELIST_AT_LEAST = 70_000_000
 
 FORGIVEN = 2 * nanoseconds(BACKOFF_CAP)
 """A container that ran for so long before it crashed is restarted at once again."""
-
-LAST_GRACE = 2 * SECOND
-"""What the kubelet leaves between SIGTERM and SIGKILL even where preStop used up the grace period."""
-
-
-def after_sigterm(ends: Termination) -> float:
-    """Seconds that a process has from SIGTERM to SIGKILL."""
-    hook = min(ends.pre_stop, ends.grace)
-    return max(ends.grace, hook + LAST_GRACE / SECOND) - hook
-
-
-@dataclass(slots=True)
-class Pace:
-    """How slow a version is by what it calls: a request takes work · slower + adds seconds. Faults set it."""
-
-    slower: float = 1.0
-    adds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Kit:
-    """What all pods of one version share. `pace` is None in a world where nothing ever slows them."""
-
-    seed: int
-    index: int
-    version: Version
-    settings: PodSettings
-    delays: Delays
-    pace: Pace | None = None
 
 
 class Listener(Protocol):

@@ -6,7 +6,6 @@ It obeys: actions become changes after the API's delay; pods and controllers tel
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,6 @@ from scenarios.plan import (
     Command,
     Plan,
     Route,
-    Rules,
     Scale,
     SetRoute,
     SetVersion,
@@ -48,9 +46,11 @@ from sim.controllers import PoolController
 from sim.endpoints import Endpoints, Serving, Sides
 from sim.engine import requests_of
 from sim.faults import Faults, Reach
-from sim.nodes import Node, emptiest, in_turn
+from sim.kit import Kit, Pace
+from sim.nodes import Node
 from sim.people import People
-from sim.pods import Kit, Pace, Pod
+from sim.pods import Pod
+from sim.room import Room
 
 WARM = 3600 * SECOND
 """Pods that serve before the trial have been listening for an hour."""
@@ -97,8 +97,6 @@ class World:
         self.pools: dict[str, PoolController] = {}
         self.pods: list[Pod] = []
         self.ordinals = {STABLE: 0, CANDIDATE: 0}
-        self.waiting: list[Pod] = []
-        self.existing = 0
         self.history: list[tuple[int, int, int]] = []
         self.routes: list[RouteChange] = []
         self.pool_names: list[str] = []
@@ -114,6 +112,7 @@ class World:
         self.groups: Groups | None = None
         self.users_before: NDArray[np.uint32] | None = None
         self.faults = self._faults()
+        self.room = self._room()
 
     # --- what a trial is -------------------------------------------------------------------------
 
@@ -141,7 +140,7 @@ class World:
     @property
     def _watched(self) -> bool:
         """Whether a release is under way that wants metrics."""
-        return self.plan is not None and bool(self.guards or self.plan.counts_groups)
+        return self.plan is not None and bool(self.guards or self.plan.tests)
 
     # --- the release's port ----------------------------------------------------------------------
 
@@ -287,8 +286,7 @@ class World:
     def create(self, pool: str, version: str) -> Pod:
         """A new pod; it starts when the cluster has room for it."""
         pod = self._new_pod(pool, version)
-        self.waiting.append(pod)
-        self._start_waiting()
+        self.room.wait(pod)
         return pod
 
     def _new_pod(self, pool: str, version: str) -> Pod:
@@ -298,32 +296,9 @@ class World:
         self.pods.append(pod)
         return pod
 
-    def _start_waiting(self) -> None:
-        spare = self.scenario.cluster.spare_pods
-        room = math.inf if spare is None else self.scenario.service.replicas + spare
-        self.waiting = [pod for pod in self.waiting if not pod.terminating]
-        while self.waiting and self.existing < room and not self.faults.no_room:
-            node = self._place(self.waiting[0])
-            if node is None:
-                break
-            self.existing += 1
-            self.waiting.pop(0).start(node)
-
-    def _place(self, pod: Pod) -> Node | None:
-        """Where the pod goes; None while no node takes pods."""
-        return emptiest(self.nodes, pod.kit.index) if self._nodes_differ else in_turn(self.nodes, pod.ordinal)
-
-    @cached_property
-    def _nodes_differ(self) -> bool:
-        """Whether it matters where a pod is, beyond the clock of the kubelet there."""
-        kinds = (NodeDown, NodeSlow, NodeDrain)
-        faulty = any(isinstance(fault.happening, kinds) for fault in self.scenario.faults)
-        return faulty or any(kit.version.pull is not None for kit in self.kits.values())
-
     def _room_again(self) -> None:
         """A pod is gone, or a fault over."""
-        self.existing = sum(pod.started and not pod.gone for pod in self.pods)
-        self._start_waiting()
+        self.room.again(self.pods)
 
     def _pool(self, name: str) -> PoolController:
         if name not in self.pools:
@@ -355,7 +330,7 @@ class World:
 
     def _begin_groups(self, route: Route) -> None:
         """Whoever asks from now on is in a group, where the plan compares them."""
-        if self.plan is not None and self.plan.counts_groups and isinstance(route, Rules):
+        if self.plan is not None and route in self.plan.compared:
             self.requests.advance(self.clock.seconds)
             self.users_before = self.requests.tally.users.copy()
 
@@ -387,6 +362,14 @@ class World:
             self._room_again,
         )
         return Faults(self.scenario.faults, reach)
+
+    def _room(self) -> Room:
+        cluster, kinds = self.scenario.cluster, (NodeDown, NodeSlow, NodeDrain)
+        spare, replicas = cluster.spare_pods, self.scenario.service.replicas
+        faulty = any(isinstance(fault.happening, kinds) for fault in self.scenario.faults)
+        pulls = any(kit.version.pull is not None for kit in self.kits.values())
+        places = math.inf if spare is None else replicas + spare
+        return Room(self.nodes, places, lambda: self.faults.no_room, alike=not (faulty or pulls))
 
     def _health(self) -> Health:
         """What a disruption budget over all pods of the service looks at."""
@@ -428,8 +411,7 @@ class World:
             pods = [self._new_pod(name, version) for _ in range(replicas)]
             controller.start(pods)
             for pod in pods:
-                self.existing += 1
-                pod.settle_in(self.clock.now - WARM, self._place(pod))
+                pod.settle_in(self.clock.now - WARM, self.room.settle(pod))
                 pod.available_since = pod.ready_since
             controller.start(pods)
         self.routes.append(RouteChange(self.clock.seconds, route, self.clock.seconds))

@@ -147,6 +147,14 @@ def test_a_pull_takes_as_long_whatever_the_strategy() -> None:
     assert slowest["recreate"] == slowest["rolling"]
 
 
+def test_a_pull_that_a_power_cut_ends_begins_anew() -> None:
+    cut = "faults=[{node_down: {at: 10s, lasting: 10s, node: 1}}]"
+    record = trial("recreate", "versions.candidate.pull=30s", cut)
+    created = max(times(record, PodEvent.CREATED))
+    # node 0 goes on; node 1 is back at 20 s
+    assert times(record, PodEvent.LISTENING, since=0) == pytest.approx([created + 31.1] * 2 + [51.1] * 2)
+
+
 def test_an_image_that_cannot_be_pulled_never_runs_and_the_rollout_sticks() -> None:
     record = trial("rolling", "versions.candidate.pull=never")
     new = np.flatnonzero(record.truth.pods.version == CANDIDATE)

@@ -11,7 +11,8 @@ from scenarios.record import PodEvent
 from scenarios.tally import Grid, Status
 from scenarios.version import Pods, Version
 from sim.clock import SECOND, Clock, Order
-from sim.pods import Kit, Pod
+from sim.kit import Kit
+from sim.pods import Pod
 from sim.requests import Requests
 
 DELAYS = Delays.model_validate({"container": "100ms", "relist": "1s", "sigterm": "20ms", "address": "90ms"})
