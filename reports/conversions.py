@@ -9,8 +9,9 @@ from reports.facts import Facts
 from reports.statistics import Interval, wilson
 from reports.values import NOT_APPLICABLE, TOO_FEW, Figure, Figures, Value
 from scenarios.conversion import Group, Groups, sample_ratio
-from scenarios.plan import Counted, Wins
+from scenarios.plan import Elapsed, Stage
 from scenarios.record import Record
+from scenarios.release import Kind
 from scenarios.standing import standings
 
 KEYS = ("conversion_stable", "conversion_candidate", "conversion_difference", "sample_ratio_p")
@@ -18,11 +19,10 @@ KEYS = ("conversion_stable", "conversion_candidate", "conversion_difference", "s
 
 def conversions(trial: Facts) -> Figures:
     """The rates with Wilson's intervals, their difference with Newcombe's, and how likely the sizes are."""
-    counted = [seen.groups for seen in trial.record.observed if seen.groups is not None]
-    expected = _expected(trial.record)
-    if not counted or expected is None:
+    ended = _last_test(trial.record)
+    if ended is None:
         return dict.fromkeys(KEYS, NOT_APPLICABLE)
-    found = counted[-1]
+    found, expected = ended
     p = sample_ratio(found, expected) if 0 < expected < 1 else None
     return {
         "conversion_stable": _rate(found.stable),
@@ -53,13 +53,26 @@ def _hybrid(p: float, limits: Interval, q: float, other: Interval) -> tuple[floa
     return math.hypot(p - limits.low, other.high - q), math.hypot(limits.high - p, q - other.low)
 
 
-def _expected(record: Record) -> float | None:
-    """The share of users meant to be in the candidate's group; None without a test."""
-    trial = record.trial
+def _last_test(record: Record) -> tuple[Groups, float] | None:
+    """The groups of the last test that came to its end, and the share of users meant to be at the candidate.
+
+    One that a guard or a person ended before its time has no result.
+    """
     if record.outcome is None:
         return None
+    trial = record.trial
     plan, mix = trial.scenario.plan(trial.strategy), trial.scenario.traffic.mix
-    for now in standings(plan, mix):
-        if any(isinstance(condition, Counted | Wins) for condition in now.stage.until):
-            return now.candidate_share
-    return None
+    counted = {seen.t: seen.groups for seen in record.observed if seen.groups is not None}
+    entered = [(event.t, event.text) for event in record.events if event.kind is Kind.STAGE]
+    ends = [*(t for t, _ in entered[1:]), record.outcome.settled_at or 0.0]
+    found = [
+        (counted[end], now.candidate_share)
+        for now, (t, name), end in zip(standings(plan, mix), entered, ends, strict=False)
+        if now.stage in plan.tests and name == now.stage.name
+        if end >= t + _lasting(now.stage) and end in counted
+    ]
+    return found[-1] if found else None
+
+
+def _lasting(stage: Stage) -> float:
+    return max((c.seconds for c in stage.until if isinstance(c, Elapsed)), default=0.0)

@@ -284,7 +284,7 @@ def _carried(scenario: Scenario, match: Match) -> bool:
 
 def _conversions(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
     """A test of conversions in a world where nobody is said to convert."""
-    if not plan.counts_groups:
+    if not plan.tests:
         return
     wins = any(isinstance(c, Wins) for stage in plan.stages for c in stage.until)
     runs = {"versions.stable": scenario.versions.stable, **_candidates(scenario)}

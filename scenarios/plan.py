@@ -364,9 +364,15 @@ class Plan:
         return tuple(dict.fromkeys(name for stage in self.stages for name in stage.guards))
 
     @property
-    def counts_groups(self) -> bool:
-        """Whether some stage asks for the users of both groups."""
-        return any(isinstance(c, Counted | Wins) for stage in self.stages for c in stage.until)
+    def tests(self) -> tuple[Stage, ...]:
+        """The stages that ask for the users of both groups."""
+        return tuple(s for s in self.stages if any(isinstance(c, Counted | Wins) for c in s.until))
+
+    @property
+    def compared(self) -> tuple[Route, ...]:
+        """The routes under which users are in groups: those that such stages set."""
+        asked = (timed.action for stage in self.tests for timed in stage.enter)
+        return tuple(action.route for action in asked if isinstance(action, SetRoute))
 
     @property
     def routes(self) -> tuple[Route, ...]:

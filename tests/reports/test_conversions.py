@@ -11,7 +11,7 @@ from scenarios.load import loads
 from scenarios.observe import Observation
 from scenarios.plan import whole
 from scenarios.record import Record, RouteChange, Trial, Truth
-from scenarios.release import Outcome, Verdict
+from scenarios.release import Event, Kind, Outcome, Verdict
 
 WORLD = """
 format: rolloutlab/1
@@ -27,17 +27,22 @@ strategies:
 FOUND = Groups(Group(7000, 210), Group(3000, 120))
 
 
-def facts(strategy: str, *groups: Groups | None) -> Facts:
-    observed = tuple(Observation(float(t), groups=found) for t, found in enumerate(groups))
-    outcome = Outcome(Verdict.REPORTED, 1.0, 1.0, "", "")
+def facts(
+    strategy: str, found: Groups | None, until: float = 602.0, verdict: Verdict = Verdict.REPORTED
+) -> Facts:
+    """A release whose test began at 2 s, lasts for 10 min and was counted at `until`, and once before."""
+    early = Observation(100.0, groups=Groups(Group(1, 0), Group(1, 0)))
+    observed = (early, Observation(until, groups=found))
+    stages = ((0.0, "variant pods"), (2.0, "test"), (until, "all to main"), (until + 1, "remove variant"))
+    events = tuple(Event(t, Kind.STAGE, name) for t, name in stages)
+    outcome = Outcome(verdict, until, until + 5, "", "")
     truth = Truth(None, None, (RouteChange(0.0, whole("main"), 0.0),))  # type: ignore[arg-type]
-    return Facts(
-        Record(Trial(loads(WORLD), strategy, "candidate", 0), truth, observed, outcome=outcome), None
-    )
+    trial = Trial(loads(WORLD), strategy, "candidate", 0)
+    return Facts(Record(trial, truth, observed, events=events, outcome=outcome), None)
 
 
 def test_rates_and_their_difference_with_intervals() -> None:
-    found = conversions(facts("test", Groups(Group(1, 0), Group(1, 0)), FOUND, None))
+    found = conversions(facts("test", FOUND))
     stable = found["conversion_stable"]
     assert isinstance(stable, Value)
     assert (stable.value, stable.low, stable.high) == pytest.approx((0.03, 0.02625, 0.03426), abs=1e-4)
@@ -64,7 +69,9 @@ def test_the_sizes_of_the_groups_are_held_against_what_was_meant(strategy: str, 
 
 
 def test_without_a_test_that_ended_there_is_nothing_to_say() -> None:
-    assert set(conversions(facts("rolling", None)).values()) == {NOT_APPLICABLE}
+    assert set(conversions(facts("rolling", FOUND)).values()) == {NOT_APPLICABLE}
+    stopped = facts("test", FOUND, until=300.0, verdict=Verdict.ROLLED_BACK)
+    assert set(conversions(stopped).values()) == {NOT_APPLICABLE}
     assert set(conversions(facts("test", None)).values()) == {NOT_APPLICABLE}
 
 
