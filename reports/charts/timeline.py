@@ -92,6 +92,7 @@ def _timeline(lines: Sequence[_Line], candidate: str, clock: Clock) -> Figure:
 
 _EVENTS = {
     Kind.GUARD: ("X", 6.5),
+    Kind.PAGE: ("X", 6.5),
     Kind.DEADLINE: ("X", 6.5),
     Kind.DECIDED: ("D", 5.0),
     Kind.SETTLED: ("s", 5.5),
@@ -130,7 +131,7 @@ def _events(axes: Axes, line: _Line, at: int, clock: Clock) -> None:
     for event in line.record.events:
         if event.kind in _EVENTS and 0 <= event.t <= clock.end:
             marker, size = _EVENTS[event.kind]
-            raised = -0.26 if event.kind in (Kind.GUARD, Kind.DEADLINE) else 0.0
+            raised = -0.26 if event.kind in (Kind.GUARD, Kind.PAGE, Kind.DEADLINE) else 0.0
             axes.plot(
                 [clock.at(event.t)], [at + raised], marker=marker, markersize=size, color=line.look["color"],
                 markeredgecolor=PAPER, markeredgewidth=0.8, linestyle="none", zorder=5, clip_on=False,

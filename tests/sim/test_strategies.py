@@ -7,7 +7,7 @@ from scenarios.backend import replay
 from scenarios.draws import Purpose, draw, u
 from scenarios.load import loads
 from scenarios.plan import CANDIDATE, STABLE, Call, Command, SetRoute, Verb
-from scenarios.record import PodEvent, Record, Trial
+from scenarios.record import PodEvent, Record, Trial, digest
 from scenarios.release import Asked, Kind, Verdict
 from scenarios.scenario import Scenario
 from sim.world import World, simulate
@@ -187,6 +187,12 @@ def test_what_was_seen_replays_to_the_same_decisions(strategy: str, candidate: s
     assert again.outcome == record.outcome
     assert again.events == record.events
     assert tuple((t, a.id, a.action) for t, a in again.asked) == record.actions
+
+
+@pytest.mark.parametrize("strategy", ["pause", "by-hand", "halves-and-more"])
+def test_idle_ticks_change_nothing(strategy: str) -> None:
+    chosen = Trial(scenario("clock.horizon=15m"), strategy, "errors", 0)
+    assert digest(simulate(chosen)) == digest(simulate(chosen, every_tick=True))
 
 
 # --- guards that cannot say ----------------------------------------------------------------------------
