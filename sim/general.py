@@ -13,8 +13,14 @@ Rules that both this and its slow twin in the tests follow:
   once per request. A request of a closed loop is (user, k) where an open one is its number.
 - Attributes never come here: `kind` is a user's combination of them, `rule` the backend it is sent to.
 - A *holder* is who keeps a connection or an endpoint: a user, or one of a pool of connections. It enters
-  through one proxy, always the same. Its connection number n has a word of its own: which pod, faulty or not.
-- A try that times out takes its connection with it.
+  through one proxy, always the same. Its connection number n has a word of its own: faulty or not, and of a
+  pool which pod. Which of a pool a try uses is the low 24 bits of its own CONNECTION word.
+- A try that times out takes its connection with it, when it times out. A connection of layer 4 carries many
+  tries at once, goes where it went, whatever the shares say by then, and pins nobody.
+- A proxy's further try has what is left of its client's time, so those who wait in a pod do not leave it in
+  the order they came.
+- How slow a pod is and how many of its lanes are busy is looked at when a try comes.
+- At one time a process dies, and a connection closes, before anybody comes. A silent pod dies of nothing.
 
 Its own arrays are NumPy's; those it shares with the fast engine come as addresses (`kernel.references`).
 Functions that call compiled ones of another file are made by a factory that holds that file's checksum:
@@ -63,6 +69,7 @@ from sim.kernel import (
     REJECTED,
     RESET,
     RING,
+    RINGS_FULL,
     SILENT,
     STATUS_BITS,
     STATUSES,
@@ -88,11 +95,11 @@ from sim.kernel import (
     settle,
     share_of,
     trace_in,
-    wait,
 )
 
 LATER_FULL, DEATHS_FULL = 4, 5  # what `advance` may return besides the codes of the fast engine
-RETRY, FRESH, DEATH, VOID = 0, 1, 2, 3  # what waits in the heap
+RETRY, FRESH, DEATH, VOID, CLOSE = 0, 1, 2, 3, 4  # what waits in the heap
+FIRST_OF_ALL = 1 << 62  # of what is due at one time
 UNPINNED = 255
 FREELY, HASHED, PINS_LAST, PINS_BOTH, PINS_FIRST = 0, 1, 2, 3, 4  # how a proxy keeps users on a side
 NOT_KEPT, BY_USER, POOLED = 0, 1, 2  # who holds connections
@@ -119,6 +126,8 @@ class Slots(NamedTuple):
     number: Array  # i8[slots, bag]
     what: Array  # i8[slots, bag]
     ticket: Array  # i8[slots, bag]: what it has in `Later`, or −1
+    held: Array  # i8[slots, bag]: its holder and, above USER_BITS, the number of the connection; or −1
+    closing: Array  # i8[slots, bag]: what closes that in `Later`, or −1
 
 
 class Later(NamedTuple):
@@ -126,15 +135,16 @@ class Later(NamedTuple):
 
     time: Array  # f8[n]: the heap, by time and then by order
     entry: Array  # i8[n]: which entry
-    kind: Array  # i8[n]: RETRY, FRESH, DEATH or VOID
-    number: Array  # i8[n]: of the request; of DEATH the slot
+    kind: Array  # i8[n]: RETRY, FRESH, DEATH, CLOSE or VOID
+    number: Array  # i8[n]: of the request; of DEATH the slot; of CLOSE as `Slots.held`
     user: Array  # i8[n]
     what: Array  # i8[n]: of DEATH the epoch
     first: Array  # f8[n]
     deadline: Array  # f8[n]
     order: Array  # i8[n]: the how manieth entry ever
     following: Array  # i8[n]: the next free entry
-    state: Array  # i8[4]: entries in the heap, first free entry, how many are free, entries ever
+    # i8[5]: entries in the heap, first free entry, how many are free, entries ever, whether rings must grow
+    state: Array
 
 
 class Holders(NamedTuple):
@@ -220,7 +230,7 @@ def references(general: General) -> Array:
 _f8, _i8, _u8, _u4, _u1 = (
     kernel.pointer_to(kind) for kind in (types.float64, types.int64, types.uint64, types.uint32, types.uint8)
 )
-PAUSES, DEAD = 35, 41  # rows of `references`: how many tries clients have, and room for deaths
+PAUSES, DEAD = 37, 43  # rows of `references`: how many tries clients have, and room for deaths
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -235,61 +245,63 @@ def _slots(more):
         _i8(more[6, 0]),
         _i8(more[7, 0]),
         _i8(more[8, 0]),
+        _i8(more[9, 0]),
+        _i8(more[10, 0]),
     )
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _later(more):
     return Later(
-        _f8(more[9, 0]), _i8(more[10, 0]), _i8(more[11, 0]), _i8(more[12, 0]), _i8(more[13, 0]),
-        _i8(more[14, 0]), _f8(more[15, 0]), _f8(more[16, 0]), _i8(more[17, 0]), _i8(more[18, 0]),
-        _i8(more[19, 0]),
+        _f8(more[11, 0]), _i8(more[12, 0]), _i8(more[13, 0]), _i8(more[14, 0]), _i8(more[15, 0]),
+        _i8(more[16, 0]), _f8(more[17, 0]), _f8(more[18, 0]), _i8(more[19, 0]), _i8(more[20, 0]),
+        _i8(more[21, 0]),
     )  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _holders(more):
     return Holders(
-        _i8(more[20, 0]),
-        _i8(more[21, 0]),
         _i8(more[22, 0]),
         _i8(more[23, 0]),
-        _f8(more[24, 0]),
-        _f8(more[25, 0]),
+        _i8(more[24, 0]),
+        _i8(more[25, 0]),
+        _f8(more[26, 0]),
+        _f8(more[27, 0]),
     )
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _people(more):
-    return People(_u1(more[26, 0]), _u1(more[27, 0]), _i8(more[28, 0]), _i8(more[29, 0]), _f8(more[30, 0]))
+    return People(_u1(more[28, 0]), _u1(more[29, 0]), _i8(more[30, 0]), _i8(more[31, 0]), _f8(more[32, 0]))
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _chances(more):
     return Chances(
-        _f8(more[31, 0]),
-        _f8(more[32, 0]),
         _f8(more[33, 0]),
         _f8(more[34, 0]),
         _f8(more[35, 0]),
         _f8(more[36, 0]),
-        _u8(more[37, 0]),
+        _f8(more[37, 0]),
+        _f8(more[38, 0]),
+        _u8(more[39, 0]),
     )
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _tries(more):
-    return Tries(_i8(more[38, 0]), _i8(more[39, 0]), _u4(more[40, 0]))
+    return Tries(_i8(more[40, 0]), _i8(more[41, 0]), _u4(more[42, 0]))
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _deaths(more):
-    return Deaths(_i8(more[41, 0]), _f8(more[42, 0]), _i8(more[43, 0]))
+    return Deaths(_i8(more[43, 0]), _f8(more[44, 0]), _i8(more[45, 0]))
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _settings(more):
-    return Settings(_f8(more[44, 0]), _i8(more[45, 0]))
+    return Settings(_f8(more[46, 0]), _i8(more[47, 0]))
 
 
 def stamped(build: Any) -> Any:
@@ -314,8 +326,10 @@ def push(more, t, kind, number, user, what, first, deadline):
     later.kind[entry], later.number[entry], later.user[entry] = kind, number, user
     later.what[entry], later.first[entry], later.deadline[entry] = what, first, deadline
     order = state[3]
-    later.order[entry] = order
     state[3] += 1
+    if kind in (DEATH, CLOSE):
+        order -= FIRST_OF_ALL
+    later.order[entry] = order
     place = state[0]
     state[0] += 1
     while place > 0:
@@ -362,6 +376,25 @@ def bucket_of(seconds):
     """The bucket of a latency (`scenarios.tally.bucket`)."""
     bits = np.float64(seconds).view(np.int64) >> (52 - MANTISSA)
     return max(bits - ((1023 + LOW) << MANTISSA), 0)
+
+
+@numba.njit(cache=True, nogil=True)
+def join(pods, more, room, clock, slot, until):
+    """One more waits and leaves at `until`, perhaps before some who came earlier. The ring must have room."""
+    ring, head, place = slot * room, pods.head[slot], pods.waiting[slot]
+    pods.waiting[slot] = place + 1
+    if place + 3 > room:  # a try and its copy may come before anybody looks
+        _later(more).state[4] = 1
+    while place > 0:
+        before = pods.ring[ring + ((head + place - 1) & (room - 1))]
+        if before <= until:
+            break
+        pods.ring[ring + ((head + place) & (room - 1))] = before
+        place -= 1
+    pods.ring[ring + ((head + place) & (room - 1))] = until
+    if place == 0:
+        pods.leave[slot] = until
+        clock.time[1] = min(clock.time[1], until)
 
 
 @stamped
@@ -437,11 +470,11 @@ def conclude(stamp: int) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def copy_booked(books, more, start, status, end, first, sign):
+def copy_booked(books, more, start, status, version, end, first, sign):
     """A copy ends at `end`, unseen by users: booked, or with −1 booked out."""
     second, tries = np.int64(end - start), _tries(more)
     tries.mirrored[second * STATUSES + status] += sign
-    if status <= TIMEOUT:
+    if status <= TIMEOUT and version != NOBODY:
         tries.latency[books.bin_of[second] * BUCKETS + bucket_of(end - first)] += np.uint32(sign)
 
 
@@ -464,25 +497,32 @@ def kill(stamp: int) -> Any:
     def kill(slot, t, lost, refs, more):
         """The pod dies at `t`: what would end later is reset. If it is `lost`, nobody tells its clients.
 
-        There must be room to fail and to plan for all of it.
+        There must be room to fail, to plan twice and, if lost, to wait for all of it.
         """
         stamp  # noqa: B018 - see the module
         pods, books, trace, settings = pods_in(refs), books_in(refs), trace_in(refs), settings_in(refs)
+        clock = clock_in(refs)
         bag, rows = refs[BAG, 2], refs[TIMES, 2]
         start, tracing = settings.reals[0], settings.whole[8]
         mine, later, version = _slots(more), _later(more), pods.version[slot]
-        for k in range(slot * bag, slot * bag + pods.pending[slot]):
+        pending = range(slot * bag, slot * bag + pods.pending[slot])
+        for k in pending:
             end, deadline, first = pods.bag_end[k], mine.deadline[k], mine.first[k]
-            if end <= t or (lost and end == deadline):
+            if end <= t:
                 continue
             code = pods.bag_code[k]
+            copy = (code >> COPY_BIT) & 1
+            if tracing and not copy and trace.times[rows + pods.bag_row[k]] > t:
+                trace.times[rows + pods.bag_row[k]] = np.nan
+            if lost and end == deadline:
+                continue
             user = code & ((1 << USER_BITS) - 1)
             status = (code >> (USER_BITS + BUCKET_BITS)) & ((1 << STATUS_BITS) - 1)
             second = np.int64(end - start)
             after, fate = (deadline, TIMEOUT) if lost else (t, RESET)
-            if (code >> COPY_BIT) & 1:
-                copy_booked(books, more, start, status, end, first, -1)
-                copy_booked(books, more, start, fate, after, first, 1)
+            if copy:
+                copy_booked(books, more, start, status, version, end, first, -1)
+                copy_booked(books, more, start, fate, version, after, first, 1)
                 continue
             row = (second * VERSIONS + version) * STATUSES + status
             _tries(more).tries[row] -= 1
@@ -492,14 +532,20 @@ def kill(stamp: int) -> Any:
                 books.latency[which] -= np.uint32(1)
             if mine.ticket[k] >= 0:
                 later.kind[mine.ticket[k]] = VOID
+            if mine.closing[k] >= 0:
+                later.kind[mine.closing[k]] = VOID
+            if lost and mine.held[k] >= 0:
+                push(more, deadline, CLOSE, mine.held[k], 0, 0, 0.0, 0.0)
             conclude(refs, more, fate, version, after, user, mine.number[k], mine.what[k], first, deadline)
             if tracing:
                 row = pods.bag_row[k]
                 trace.times[2 * rows + row] = after
                 trace.facts[rows + row] = np.int32(fate)
-                if trace.times[rows + row] > t:
-                    trace.times[rows + row] = np.nan
         clear(pods, more, refs[FREE, 1], refs[FREE, 2], slot, t)
+        if lost and settings.whole[5] == LEAST_OUTSTANDING:  # the balancer counts what it waits for
+            for k in pending:
+                if pods.bag_end[k] > t:
+                    join(pods, more, refs[RING, 2], clock, slot, mine.deadline[k])
 
     return kill
 
@@ -566,8 +612,8 @@ def served(stamp: int) -> Any:
         if mode == REFUSING:
             return REFUSED, NOBODY, np.nan, t
         if mode == SILENT:
-            if whole[5] == LEAST_OUTSTANDING and pods.waiting[slot] < room:  # the balancer counts it
-                wait(pods, room, clock, slot, deadline)
+            if whole[5] == LEAST_OUTSTANDING:  # the balancer counts it
+                join(pods, more, room, clock, slot, deadline)
             return TIMEOUT, NOBODY, np.nan, deadline
         version = pods.version[slot]
         lane, begin, busy = slot, pods.free[slot], 0
@@ -584,7 +630,7 @@ def served(stamp: int) -> Any:
         else:
             begin = t
         if begin > deadline:
-            wait(pods, room, clock, slot, deadline)
+            join(pods, more, room, clock, slot, deadline)
             return TIMEOUT, version, np.nan, deadline
         chances, mine = _chances(more), _slots(more)
         age, work = max(begin - pods.since[slot], 0.0), quantile(draws.tables, (1 + version) * NODES, demand)
@@ -597,7 +643,7 @@ def served(stamp: int) -> Any:
         pods.free[lane] = end
         mine.worked[slot] += work
         if queues:
-            wait(pods, room, clock, slot, begin)
+            join(pods, more, room, clock, slot, begin)
         works = 1.0 - (doomed_candidate if version == 1 else doomed_stable)
         if chances.loaded[2 * version] > 0.0 and busy >= chances.loaded[2 * version + 1]:
             works *= 1.0 - chances.loaded[2 * version]
@@ -623,6 +669,7 @@ def place_in_bag(pods, mine, bag, slot, t, tracing):
                 pods.bag_end[to], pods.bag_code[to] = pods.bag_end[k], pods.bag_code[k]
                 mine.first[to], mine.deadline[to] = mine.first[k], mine.deadline[k]
                 mine.number[to], mine.what[to], mine.ticket[to] = mine.number[k], mine.what[k], mine.ticket[k]
+                mine.held[to], mine.closing[to] = mine.held[k], mine.closing[k]
                 if tracing:
                     pods.bag_row[to] = pods.bag_row[k]
                 to += 1
@@ -657,6 +704,14 @@ def in_rotation(routes, slots, entry, slot):
     for k in range(entry * slots, entry * slots + routes.size[entry]):
         found |= routes.members[k] == slot
     return found
+
+
+@numba.njit(cache=True, nogil=True)
+def let_go(holders, held):
+    """A try on a connection timed out: its holder closes it, if it has no newer one, and forgets the pod."""
+    holder = held & ((1 << USER_BITS) - 1)
+    if holders.serial[holder] == held >> USER_BITS:
+        holders.slot[holder], holders.count[holder] = -1, 0
 
 
 @stamped
@@ -716,7 +771,7 @@ def side(stamp: int) -> Any:
 @stamped
 def book_pending(stamp: int) -> Any:
     @numba.njit(cache=True, nogil=True)
-    def book_pending(refs, more, slot, t, end, code, first, deadline, number, what, ticket):
+    def book_pending(refs, more, slot, t, end, code, first, deadline, number, what, ticket, held, closing):
         """Write down what is not over yet, for the case that its pod dies."""
         stamp  # noqa: B018 - see the module
         pods, clock, settings = pods_in(refs), clock_in(refs), settings_in(refs)
@@ -725,6 +780,7 @@ def book_pending(stamp: int) -> Any:
         pods.bag_end[k], pods.bag_code[k] = end, code
         mine.first[k], mine.deadline[k] = first, deadline
         mine.number[k], mine.what[k], mine.ticket[k] = number, what, ticket
+        mine.held[k], mine.closing[k] = held, closing
         if tracing:
             pods.bag_row[k] = clock.counter[0]
 
@@ -745,7 +801,7 @@ def die(stamp: int) -> Any:
             return DONE
         if clock.counter[3] < pods.pending[slot]:
             return FAILURES_FULL
-        if later.state[2] < pods.pending[slot]:
+        if later.state[2] < 2 * pods.pending[slot]:
             return LATER_FULL
         if deaths.count[0] == more[DEAD, 1]:
             return DEATHS_FULL
@@ -795,12 +851,12 @@ def copied(stamp: int) -> Any:
             t + settings_in(refs).reals[2],
         )
         status, version, begin, end = served(refs, more, slot, t, deadline, demand, chance, stable, candidate)
-        copy_booked(books_in(refs), more, settings_in(refs).reals[0], status, end, t, 1)
+        copy_booked(books_in(refs), more, settings_in(refs).reals[0], status, version, end, t, 1)
         if begin >= t:
             poisoned(more, slot, version, begin, number, user, closed)
         if end > t and version != NOBODY:
             code = user | status << (USER_BITS + BUCKET_BITS) | np.int64(1) << COPY_BIT
-            book_pending(refs, more, slot, t, end, code, t, deadline, number, 0, -1)
+            book_pending(refs, more, slot, t, end, code, t, deadline, number, 0, -1, -1, -1)
 
     return copied
 
@@ -845,6 +901,9 @@ def advance(stamp: int) -> Any:
                 return FAILURES_FULL
             if later.state[2] < 4:
                 return LATER_FULL
+            if later.state[4]:
+                later.state[4] = 0
+                return RINGS_FULL
             if tracing and count[0] >= rows:
                 return TRACE_FULL
             if from_heap:
@@ -856,6 +915,9 @@ def advance(stamp: int) -> Any:
                         return code
                     continue
                 pop(more)
+                if kind == CLOSE:
+                    let_go(holders, later.number[entry])
+                    continue
                 if kind == VOID or (kind == FRESH and t >= horizon):
                     continue
                 number, user, what = later.number[entry], later.user[entry], later.what[entry]
@@ -875,11 +937,14 @@ def advance(stamp: int) -> Any:
             pick = again(word_of(streams, USER, number, user, closed), attempt) & np.uint64(0xFFFFFF)
             kind = np.int64(people.kind[user]) if kinds > 1 else 0
             # the proxy
-            holder, base = -1, np.uint64(0)
+            holder, base, held, closing = -1, np.uint64(0), -1, -1
+            word = again(word_of(streams, CONNECTION, number, user, closed), attempt)
             if holding == NOT_KEPT and remembered == 0.0:
                 proxy = np.int64(again(demand, attempt) & np.uint64(0x7FF)) * proxies >> 11
             else:
-                holder = np.int64(pick) * most_holders >> 24 if holding == POOLED else user
+                holder = (
+                    np.int64(word & np.uint64(0xFFFFFF)) * most_holders >> 24 if holding == POOLED else user
+                )
                 base = mix(streams[2 * CONNECTION] + np.uint64(holder) * streams[2 * CONNECTION + 1])
                 proxy = np.int64(base & np.uint64(0x7FF)) * proxies >> 11
             # the side
@@ -892,7 +957,7 @@ def advance(stamp: int) -> Any:
                     size, entry, backend = primary, entry - backend, 0
             what = (what & ~(0xFF << BACKEND)) | (backend + 1) << BACKEND
             # the connection, and the pod
-            slot = -1
+            slot, goes_on = -1, False
             if holder >= 0:
                 at, since = holders.slot[holder], holders.last[holder]
                 there = at >= 0 and holders.epoch[holder] == mine.epoch[at] and pods.mode[at] != REFUSING
@@ -904,10 +969,13 @@ def advance(stamp: int) -> Any:
                     and t - holders.since[holder] < limits[3]
                     and (layer_7 or there)
                 )
-                kept = is_open and not layer_7
-                if not kept and there and t - since <= remembered:
-                    kept = in_rotation(routes, slots, entry, at)
-                if kept:
+                goes_on = is_open and not layer_7
+                if goes_on or (
+                    remembered > 0.0
+                    and there
+                    and t - since <= remembered
+                    and in_rotation(routes, slots, entry, at)
+                ):
                     slot = at
                 if not is_open:
                     holders.serial[holder] += 1
@@ -916,8 +984,7 @@ def advance(stamp: int) -> Any:
                 word = mix(base + np.uint64(holders.serial[holder]) * streams[2 * CONNECTION + 1])
                 if holding == POOLED and not layer_7:
                     pick = word & np.uint64(0xFFFFFF)
-            else:
-                word = again(word_of(streams, CONNECTION, number, user, closed), attempt)
+                held = holder | holders.serial[holder] << USER_BITS
             if slot < 0 and size > 0:
                 slot = chosen(refs, entry, backend, size, np.int64(pick), t)
             # what becomes of it there
@@ -929,16 +996,21 @@ def advance(stamp: int) -> Any:
                 )
                 mode = people.mode[proxy]
                 last = backend == sides - 1 and sides > 1
-                if mode == PINS_BOTH or (mode == PINS_LAST and last) or (mode == PINS_FIRST and backend == 0):
+                pins = (
+                    mode == PINS_BOTH or (mode == PINS_LAST and last) or (mode == PINS_FIRST and backend == 0)
+                )
+                if pins and not goes_on:
                     people.pin[user] = np.uint8(backend)
                 if begin >= t:
                     poisoned(more, slot, version, begin, number, user, closed)
             if holder >= 0:
-                lost = slot < 0 or status in (TIMEOUT, REFUSED)
+                lost = slot < 0 or status == REFUSED
                 holders.slot[holder] = -1 if lost else slot
                 holders.count[holder] = 0 if lost else holders.count[holder] + 1
                 holders.epoch[holder] = 0 if lost else mine.epoch[slot]
                 holders.last[holder] = t
+                if status == TIMEOUT:
+                    closing = push(more, end, CLOSE, held, 0, 0, 0.0, 0.0)
             # the books
             ticket, final = conclude(refs, more, status, version, end, user, number, what, first, deadline)
             books.arrivals[np.int64((t - start) * 10.0) * VERSIONS + version] += np.int32(1)
@@ -951,7 +1023,9 @@ def advance(stamp: int) -> Any:
                     | np.int64(first >= 0.0) << COUNTED_BIT
                     | np.int64(final) << FINAL_BIT
                 )
-                book_pending(refs, more, slot, t, end, code, first, deadline, number, what, ticket)
+                book_pending(
+                    refs, more, slot, t, end, code, first, deadline, number, what, ticket, held, closing
+                )
             if tracing:
                 row = count[0]
                 trace.times[row], trace.times[rows + row], trace.times[2 * rows + row] = t, begin, end

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scenarios import draws
 from scenarios.distributions import Constant
 from scenarios.draws import Purpose
-from scenarios.tally import Tally
+from scenarios.tally import HIGH, Grid, Tally
 from sim import arrays, general, kernel
 from sim.habits import Habits, Keeps
-from sim.requests import Requests
+from sim.requests import FIRST_RING, Requests
 
 STREAMS = (
     Purpose.DEMAND, Purpose.CHOICE, Purpose.USER, Purpose.BUG, Purpose.ERROR, Purpose.SIDE, Purpose.THINK,
@@ -29,12 +29,14 @@ MODES: dict[Keeps, int] = {
     "first": general.PINS_FIRST,
 }
 FIRST_LATER, MOST_DEATHS = 4096, 256
+MOST_TRIES = 255  # of one request
 
 
 class GeneralRequests(Requests):
     """`Requests` with `Habits`; takes what `Requests` takes, as keywords."""
 
     def __init__(self, habits: Habits, **usual: Any) -> None:
+        _check(habits, **usual)
         self.habits = habits
         usual |= {"resets": True}
         super().__init__(**usual)
@@ -43,10 +45,7 @@ class GeneralRequests(Requests):
         self._books = arrays.books_of(self.tally)
         self._clock.counter[2:] = 0, self._books.failed_next.size
         self._seed: int = usual["seed"]
-        # never full: who waits is in the queue, or waits in vain under the eyes of a balancer
-        in_vain = 1023 if usual.get("balance") == "least_outstanding" else 0
-        ring = 1 << max(usual["queue"] - 1, in_vain).bit_length()
-        self._pods = arrays.pods_of(self._pods.since.size, usual["slots"], ring, self._tracing)
+        self._pods = arrays.pods_of(self._pods.since.size, usual["slots"], FIRST_RING, self._tracing)
         self._hold(self._everything(usual))
         if habits.think is not None:
             self._first_thoughts(usual["users"])
@@ -112,9 +111,19 @@ class GeneralRequests(Requests):
         pending = int(self._pods.pending[slot])
         while self._clock.counter[3] < pending:
             self._more_failures()
-        while self._general.later.state[2] < pending:
+        while self._general.later.state[2] < 2 * pending:
             self._more_later()
+        while lost and self._pods.ring.shape[1] < pending + 2:
+            self._grow(kernel.RINGS_FULL)
         general.kill(slot, t, lost, self._refs, self._more)
+
+    def _grow(self, code: int) -> None:
+        super()._grow(code)
+        if code == kernel.RINGS_FULL:  # and the bags with them
+            mine = self._general.slots
+            extra = self._pods.bag_end.shape[1] - mine.first.shape[1]
+            wider = (arrays.wider(array, extra) if array.ndim > 1 else array for array in mine)
+            self._hold(self._general._replace(slots=general.Slots(*wider)))
 
     def _take_deaths(self) -> list[tuple[int, float]]:
         deaths = self._general.deaths
@@ -218,7 +227,25 @@ class GeneralRequests(Requests):
         later.what[:users] = 1 << general.CLOSED
         later.first[:users], later.deadline[:users] = due[order], np.inf
         later.order[:users] = np.arange(users)
-        later.state[:] = users, users, later.state[2] - users, users
+        later.state[:4] = users, users, later.state[2] - users, users
+
+
+def _check(habits: Habits, *, grid: Grid, timeout: float, backends: int = 1, **_: object) -> None:
+    tries = len(habits.pauses) + 1
+    longest = tries * timeout + sum(habits.pauses) * (1 + habits.jitter)
+    if longest >= min(grid.tail, 2**HIGH):
+        raise ValueError(
+            f"{tries} tries of {timeout} s and the pauses between them take up to {longest} s, "
+            f"which must be less than {grid.tail=} and less than {2**HIGH} s"
+        )
+    if tries * habits.proxy_tries > MOST_TRIES:
+        raise ValueError(f"at most {MOST_TRIES} tries per request, not {tries} times {habits.proxy_tries}")
+    if habits.think is not None and not habits.think.mean() > 0:
+        raise ValueError(
+            "users of a closed loop must pause: who is refused at once would ask without end"
+        )
+    if habits.copies not in (None, backends - 1):
+        raise ValueError(f"copies go to the last backend, {backends - 1}, not to {habits.copies}")
 
 
 def _or_none(array: NDArray[Any] | None, kind: type[np.generic]) -> NDArray[Any]:
@@ -237,6 +264,8 @@ def _slots_of(slots: int, bag: int) -> general.Slots:
         number=np.zeros((slots, bag), np.int64),
         what=np.zeros((slots, bag), np.int64),
         ticket=np.zeros((slots, bag), np.int64),
+        held=np.zeros((slots, bag), np.int64),
+        closing=np.zeros((slots, bag), np.int64),
     )
 
 
@@ -248,7 +277,7 @@ def _later_of(size: int) -> general.Later:
     return general.Later(
         time=np.zeros(size), entry=entry, kind=kind, number=number, user=user, what=what,
         first=np.zeros(size), deadline=np.zeros(size), order=order, following=following,
-        state=np.array([0, 0, size, 0]),
+        state=np.array([0, 0, size, 0, 0]),
     )  # fmt: skip
 
 
@@ -259,8 +288,8 @@ def _more_later(later: general.Later) -> general.Later:
     grown = {n: np.concatenate(pair) for n, *pair in zip(later._fields, later, fresh, strict=True)}
     grown["following"][size:] += size
     grown["following"][-1] = later.state[1] if later.state[2] else -1
-    heap, _, free, ever = later.state
-    return general.Later(**grown | {"state": np.array([heap, size, free + size, ever])})
+    heap, _, free, ever, full = later.state
+    return general.Later(**grown | {"state": np.array([heap, size, free + size, ever, full])})
 
 
 def _holders_of(count: int) -> general.Holders:

@@ -245,7 +245,7 @@ class Requests:
         raise NotImplementedError
 
     def slow(self, slot: int, factor: float, extra: float = 0.0) -> None:
-        """What begins in this pod from now on takes `factor` times as long and `extra` seconds more."""
+        """What comes to this pod from now on takes `factor` times as long and `extra` seconds more."""
         raise NotImplementedError
 
     def lose(self, slot: int, t: float) -> None:
