@@ -81,3 +81,26 @@ def test_where_nobody_was_answered_there_is_no_latency() -> None:
     guard = Guard(metric="latency_p99", limit="1s", window="10s")
     seen = window(tally((5, CANDIDATE, Status.REFUSED, 50)), guard, "client", 10).subject
     assert (seen.requests, seen.quantile) == (50, None)
+
+
+def test_answers_to_copies_are_the_candidate_s_for_guards_and_nobody_s_for_the_whole() -> None:
+    copied = Tally.with_tries(GRID, 1, mirrored=True)
+    assert copied.mirrored is not None
+    assert copied.mirrored_latency is not None
+    copied.mirrored[15 - GRID.start, [Status.OK, Status.ERROR]] = 90, 10
+    copied.mirrored_latency[(15 - GRID.start) // GRID.step, bucket(0.2)] = 100
+    copied.counts[15 - GRID.start, STABLE, Status.OK] = 500
+    seen = window(copied, SHARE, "client", 20)
+    assert (seen.subject.requests, seen.subject.failures, seen.stable.requests) == (100, 10, 500)
+    assert window(copied, ALL, "client", 20).subject.requests == 500
+    slow = Guard(metric="latency_p50", limit="100ms", window="10s")
+    assert window(copied, slow, "client", 20).subject.quantile == pytest.approx(0.2, rel=0.01)
+
+
+@pytest.mark.parametrize(("vantage", "requests"), [("client", 10), ("edge", 14), ("server", 14)])
+def test_clients_count_requests_the_edge_and_servers_count_tries(vantage: str, requests: int) -> None:
+    tried = Tally.with_tries(GRID, 1)
+    assert tried.tries is not None
+    tried.counts[15 - GRID.start, CANDIDATE, Status.OK] = 10
+    tried.tries[15 - GRID.start, CANDIDATE, [Status.OK, Status.ERROR]] = 10, 4
+    assert window(tried, SHARE, vantage, 20).subject.requests == requests
