@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 import numpy as np
+import pytest
 
 from scenarios.load import load
 from scenarios.record import ARM, Trial
@@ -28,3 +29,24 @@ def test_what_differs_or_is_drawn_by_version_is_simulated() -> None:
     assert not behaves_as_stable(scenario, "errors")
     broken = load("quickstart", ["versions.stable.errors=[{share: 1%, of: pods}]"])
     assert not behaves_as_stable(broken, "healthy")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "faults=[{node_drain: {at: 1m, node: 0}}]",
+        "cluster.autoscaler={min: 1, max: 20}",
+        "cluster.pods.liveness={}",
+        "versions.stable.leak={over: 1h, crash: true}",
+    ],
+)
+def test_where_pods_start_within_an_arm_their_lags_are_drawn_by_version(override: str) -> None:
+    assert not behaves_as_stable(load("quickstart", [override]), "healthy")
+
+
+def test_faults_that_start_no_pod_leave_it_the_same() -> None:
+    scenario = load("quickstart", ["clock.horizon=5m", "faults=[{node_slow: {at: 1m, node: 0, slower: 4}}]"])
+    assert behaves_as_stable(scenario, "healthy")
+    made = as_candidate(simulate(Trial(scenario, ARM, None, 5)), "healthy")
+    simulated = simulate(Trial(scenario, ARM, "healthy", 5))
+    assert np.array_equal(made.truth.tally.counts, simulated.truth.tally.counts)

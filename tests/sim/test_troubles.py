@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenarios.load import loads
-from scenarios.record import ARM, PodEvent, Trial
-from sim.world import World
+from scenarios.record import ARM, PodEvent, Trial, digest
+from sim.world import World, simulate
 
 BASE = """
 format: rolloutlab/1
@@ -106,3 +106,15 @@ def test_once_all_is_over_the_pool_is_whole_again(faults: list[object], strategy
     assert len(ready) == 5
     assert not any(pod.terminating and not pod.gone for pod in world.pods)
     assert len({pod.kit.index for pod in ready}) == 1
+
+
+def test_in_a_world_that_goes_wrong_idle_ticks_change_nothing_either() -> None:
+    wrong = (
+        "faults=[{node_down: {at: 10s, lasting: 40s, node: 1}}, {metrics_gap: {at: 20s, lasting: 30s}}]",
+        "cluster.autoscaler={min: 2, max: 8, stabilization: 30s}",
+        "cluster.pods.liveness={period: 2s, failure: 2}",
+        "guards.errors={metric: failure_share, limit: 5%, window: 30s, min_requests: 10}",
+        "strategies.rolling.rolling={guards: [errors], rollback: undo}",
+    )
+    chosen = Trial(loads(BASE, "test", wrong), "rolling", "candidate", 3)
+    assert digest(simulate(chosen)) == digest(simulate(chosen, every_tick=True))
