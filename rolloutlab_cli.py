@@ -72,6 +72,13 @@ class Plain(StrEnum):
     JSON = "json"
 
 
+class Reference(StrEnum):
+    """Formats of the language reference."""
+
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="A file, or a world of the library.")
 ]
@@ -375,11 +382,19 @@ def replay(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of scenario files, for editors."""
+def schema(
+    output: Annotated[Reference, typer.Option("--output", "-o", help="For editors, or to read.")] = (
+        Reference.JSON
+    ),
+) -> None:
+    """Print the language of scenario files: as JSON Schema for editors, or every key in tables to read."""
+    from reports.language import markdown
     from scenarios.schema import json_schema
 
-    sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+    if output is Reference.MARKDOWN:
+        sys.stdout.write(markdown(json_schema()))
+    else:
+        sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
 
 
 def _file(scenario: str) -> Path | None:

@@ -100,7 +100,7 @@ class Traffic(Model):
     users: Users = Field(Users(), description="whose requests they are")
     mix: Mix = Field(
         default_factory=dict,
-        description="shares of users by attribute; those left over have none of its values",
+        description="shares of users by attribute, such as header.Region: {north: 10%}; the rest has none",
     )
     connections: Connections | None = Field(None, description="kept connections; without it none are kept")
     client: Client = Field(Client(), description="how long a caller waits, and whether it tries again")

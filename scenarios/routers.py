@@ -12,7 +12,7 @@ from scenarios.units import Duration
 class KubeProxy(Model):
     """A Service: every node's kube-proxy picks a ready endpoint for each new connection."""
 
-    kind: Literal["kube-proxy"]
+    kind: Literal["kube-proxy"] = Field(description="which router it is")
     mode: Literal["iptables", "nftables", "ipvs"] = Field(
         "iptables", description="iptables and nftables pick at random, ipvs in turn; always per connection"
     )
@@ -25,7 +25,7 @@ class KubeProxy(Model):
 class IngressNginx(Model):
     """ingress-nginx with canary annotations: a weight per request, endpoints in turn."""
 
-    kind: Literal["ingress-nginx"]
+    kind: Literal["ingress-nginx"] = Field(description="which router it is")
     affinity: Literal["none", "sticky", "legacy"] = Field(
         "none",
         description="session affinity by cookie; sticky: whoever was sent to a side stays there; "
@@ -51,7 +51,7 @@ class ProxyRetries(Model):
 class LayerSevenProxy(Model):
     """A layer-7 proxy, such as Envoy or HAProxy: weights, match rules and mirroring, request by request."""
 
-    kind: Literal["proxy"]
+    kind: Literal["proxy"] = Field(description="which router it is")
     balance: Literal["random", "round_robin", "least_request"] = Field(
         "round_robin", description="which endpoint; least_request: of two by chance the one with less to do"
     )
