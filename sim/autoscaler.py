@@ -44,10 +44,9 @@ class Autoscaler:
         self.worked: dict[int, tuple[int, float]] = {}  # by pod: its slot and lane-seconds when last sampled
 
     def start(self, place: int) -> None:
-        """The first sync comes within a period, by the pool's place among the pools."""
+        """The first sync comes within a period, by the pool's place among the pools; it has no metric yet."""
         phase = int(u(self.pool.seed, Purpose.AUTOSCALER, place) * self.every)
-        self._sample()
-        self.clock.after(1 + phase, Order.CONTROLLER, self._sync)
+        self.clock.after(phase, Order.CONTROLLER, self._sync)
 
     def _sync(self) -> None:
         now, window = self.clock.seconds, (self.clock.now - self.sampled_at) / SECOND
