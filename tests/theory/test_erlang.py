@@ -9,7 +9,9 @@ import pytest
 from scipy import stats
 
 from scenarios.distributions import Exponential
-from scenarios.tally import Grid
+from scenarios.tally import CANDIDATE, STABLE, Grid
+from sim.general_requests import GeneralRequests
+from sim.habits import Habits
 from sim.requests import Requests
 
 BATCHES = 25  # per seed
@@ -53,3 +55,46 @@ def test_waits_are_erlangs(load: float, servers: int) -> None:
     error = batches.mean(axis=1) - [mean, share]
     assert np.all(np.abs(error) < half), (error, half)
     assert np.all(np.abs(error) < 0.005 * np.array([mean, share])), error / [mean, share]
+
+
+SIDE_LANES, SIDE_SEEDS, SIDE_SECONDS = 2, 6, 300
+USERS = 100
+
+
+def waits_by_version(seed: int, share: int) -> tuple[np.ndarray, np.ndarray]:
+    """(wait in units of the mean service time, version) of a pod of each version; `share` users in 100 carry
+    what the rule for the candidate asks."""
+    kind = (np.arange(USERS) < share).astype(np.uint8)
+    rate = 1000.0 * SIDE_LANES
+    requests = GeneralRequests(
+        Habits(kinds=2, kind=kind, errors=np.zeros((3, 2, 2))), seed=seed, rate=rate, users=USERS,
+        activity="even", grid=Grid(-1, SIDE_SECONDS, 101), slots=SIDE_LANES, queue=10_000, timeout=100.0,
+        service=(Exponential(0.001),) * 2, backends=2, trace=True,
+    )  # fmt: skip
+    for version in (STABLE, CANDIDATE):
+        requests.rotate(0, version, [requests.add_pod(version, 0.0, -1.0)])
+    requests.stick(0, "no", [None, 1])
+    requests.finish()
+    rows = requests.rows()
+    kept = rows["due"] >= 0
+    return (rows["start"] - rows["due"])[kept] * 1000.0, rows["version"][kept]
+
+
+@pytest.mark.parametrize("share", [20, 45])
+def test_each_side_of_a_rule_waits_as_erlang_says(share: int) -> None:
+    """Rules by user split a Poisson stream into Poisson streams: each side is an M/M/c queue of its own."""
+    found: dict[int, list[np.ndarray]] = {STABLE: [], CANDIDATE: []}
+    for seed in range(SIDE_SEEDS):
+        wait, version = waits_by_version(seed, share)
+        for side, batches in found.items():
+            mine = wait[version == side]
+            parts = mine[: mine.size // BATCHES * BATCHES].reshape(BATCHES, -1)
+            batches.append(np.stack((parts.mean(axis=1), (parts > 0).mean(axis=1))))
+    for side, load in ((STABLE, 1 - share / 100), (CANDIDATE, share / 100)):
+        batches = np.concatenate(found[side], axis=1)
+        wait_share = erlang_c(load, SIDE_LANES)
+        expected = np.array([wait_share / (SIDE_LANES * (1 - load)), wait_share])
+        n = batches.shape[1]
+        half = stats.t.ppf(0.9995, n - 1) * batches.std(axis=1, ddof=1) / math.sqrt(n)
+        assert np.all(np.abs(batches.mean(axis=1) - expected) < half)
+        assert np.all(half < 0.05 * expected)
