@@ -1,7 +1,7 @@
-"""How many requests it takes to judge a split: planned from a precision, or from the share that must not go unseen.
+"""How many requests it takes to judge a split: from a precision, or from the share that must not go unseen.
 
-Pure arithmetic on shares (0 … 1). The textbook's sizes assume independent requests and the normal approximation;
-`scenarios.judge` plans with the exact test and room for stopping early, and says both.
+Pure arithmetic on shares (0 … 1). These are the textbook's sizes, for independent requests and by the normal
+approximation; `scenarios.judge` plans with the exact test and room for stopping early.
 """
 
 import math
@@ -13,9 +13,9 @@ CONFIDENCE, ALPHA, POWER = 0.95, 0.05, 0.9
 def requests_for_precision(share: float, precision: float, confidence: float = CONFIDENCE) -> int:
     """Independent requests after which the interval of a share is ± `precision` wide.
 
-    n = z² p (1 − p) / d², rounded up (Cochran, Sampling Techniques, 3rd ed. 1977, 4.4): 3,458 for 10 % ± 1 point
-    at 95 %. For a share of 0 or 1 nothing varies: as many as would show a share of d with this confidence.
-    ValueError unless 0 ≤ share ≤ 1 and precision and confidence lie between 0 and 1.
+    n = z² p (1 − p) / d², rounded up (Cochran, Sampling Techniques, 3rd ed. 1977, 4.4): 3,458 for
+    10 % ± 1 point at 95 %. For a share of 0 or 1 nothing varies: as many as would show a share of d with this
+    confidence. ValueError unless 0 ≤ share ≤ 1 and precision and confidence lie between 0 and 1.
     """
     _whole(share, "share")
     _between(precision, "precision")
@@ -29,10 +29,10 @@ def requests_for_precision(share: float, precision: float, confidence: float = C
 def requests_to_detect(expected: float, actual: float, alpha: float = ALPHA, power: float = POWER) -> int:
     """Independent requests with which a two-sided test at `alpha` tells `actual` from `expected`.
 
-    n = ((z(1 − α/2) √(p₀(1 − p₀)) + z(power) √(p₁(1 − p₁))) / (p₁ − p₀))², rounded up (Fleiss, Levin and Paik,
-    Statistical Methods for Rates and Proportions, 3rd ed. 2003, 2.5, without its continuity correction): 438 to
-    tell 15 % from 10 %. Of an expected share of 0 or 1 a single other answer is enough, so n is what shows one
-    with that power. ValueError unless both are shares, differ, and alpha and power lie between 0 and 1.
+    n = ((z(1 − α/2) √(p₀(1 − p₀)) + z(power) √(p₁(1 − p₁))) / (p₁ − p₀))², rounded up (Fleiss, Levin, Paik,
+    Statistical Methods for Rates and Proportions, 3rd ed. 2003, 2.5, without its continuity correction):
+    438 to tell 15 % from 10 %. Of an expected share of 0 or 1 a single other answer is enough, so n is what
+    shows one with that power. ValueError unless both are shares, differ, and alpha and power are in (0, 1).
     """
     for value, name in ((expected, "expected"), (actual, "actual")):
         _whole(value, name)
