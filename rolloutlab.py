@@ -20,6 +20,7 @@ from scenarios.load import load
 from scenarios.record import ARM, Record, Trial
 from scenarios.retrace import Retraced, known, retrace
 from scenarios.scenario import Scenario
+from sim.arms import calm
 from sim.batch import Results, Work, run_seeds
 from sim.world import Unrealisable
 from sim.world import simulate as _simulate
@@ -56,7 +57,12 @@ def simulate(scenario: Scenario, strategy: str, *, candidate: str | None = None,
 
 def _arms(scenario: Scenario, candidate: str, seed: int) -> Arms:
     """The control arms of a candidate and a seed: all stable, and all candidate."""
-    return Arms(simulate(scenario, ARM, seed=seed), simulate(scenario, ARM, candidate=candidate, seed=seed))
+
+    def both(world: Scenario) -> tuple[Record, Record]:
+        return simulate(world, ARM, seed=seed), simulate(world, ARM, candidate=candidate, seed=seed)
+
+    peaceful = calm(scenario)
+    return Arms(*both(scenario), None if peaceful is None else both(peaceful))
 
 
 def measured(record: Record) -> Measured:

@@ -23,19 +23,28 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True)
 class Arms:
-    """One seed without any release: stable everywhere, and the candidate everywhere."""
+    """One seed without any release: stable everywhere, and the candidate everywhere.
+
+    `calm` are the same two in a world in which nothing goes wrong by itself, where the scenario has faults:
+    they say whether the candidate is bad. What would fail anyway is said by the first two.
+    """
 
     stable: Record
     candidate: Record
+    calm: tuple[Record, Record] | None = None
 
     @cached_property
     def faults(self) -> frozenset[Fault]:
-        """Objectives of the `slo` that the candidate's arm breaks over [0, horizon] and stable's does not."""
-        if self.candidate.trial.candidate is None:
-            return frozenset()
-        if _requests(self.candidate) and not _requests(self.candidate, (CANDIDATE,)):
+        """Objectives of the `slo` that the candidate's arm breaks over [0, horizon] and stable's does not.
+
+        Of the arm of stable itself: those that it breaks.
+        """
+        stable, candidate = self.calm or (self.stable, self.candidate)
+        if candidate.trial.candidate is None:
+            return frozenset(_broken(stable))
+        if _requests(candidate) and not _requests(candidate, (CANDIDATE,)):
             return frozenset({Fault.NEVER_READY})
-        return frozenset(_broken(self.candidate) - _broken(self.stable))
+        return frozenset(_broken(candidate) - _broken(stable))
 
     @cached_property
     def failed(self) -> int:

@@ -148,7 +148,7 @@ def is_bad(document: Document, candidate: str) -> bool:
 def _block(document: Document, scenario: Scenario, candidate: str, bad: float | None) -> Block:
     seeds, bad = len(document["seeds"]), bad or 0.0
     found = rows(document, candidate, tuple(scenario.strategies))
-    if bad < 0.5 and stable_misses(document, scenario):
+    if bad < 0.5 and stable_misses(document):
         found = tuple(_neutral(row) for row in found)
         said = f"Stable itself misses the objective ({objective(scenario)}): nobody can be judged by it."
         block = Block(plain(candidate), bad, seeds, said, found, judged=False)
@@ -260,16 +260,9 @@ def _standing(scenario: Scenario, bad: float, seeds: int) -> str:
     return f"Run everywhere it keeps {aim} {of_seeds(1.0, seeds)}."
 
 
-def stable_misses(document: Document, scenario: Scenario) -> bool:
-    """Whether stable's own arm breaks the objective, on average over the seeds."""
-    figures = document["control"]["stable"]["figures"]
-    requests = scenario.traffic.intended.curve().expected(0.0, scenario.clock.horizon)
-    failed = figures.get("failed_requests", {}).get("mean") or 0.0
-    slow = (
-        (figures.get(f"latency_{level}", {}).get("mean") or 0.0) > limit
-        for level, limit in scenario.slo.latency.items()
-    )
-    return failed > (1 - scenario.slo.success) * requests or any(slow)
+def stable_misses(document: Document) -> bool:
+    """Whether stable's own arm breaks the objective, in at least half of the seeds."""
+    return (document["control"]["stable"].get("bad") or 0.0) >= 0.5
 
 
 def objective(scenario: Scenario) -> str:

@@ -8,7 +8,7 @@ from scenarios.faults import NodeDown, NodeDrain, SlowDependency
 from scenarios.record import Record, Truth
 from scenarios.scenario import Scenario
 from scenarios.tally import CANDIDATE, LAST_CANDIDATE, MET_CANDIDATE, MET_STABLE, NOBODY, STABLE, Tally
-from scenarios.version import Probe
+from scenarios.version import Probe, Version
 
 _SWAPPED = [CANDIDATE, STABLE, NOBODY]
 
@@ -17,7 +17,17 @@ def behaves_as_stable(scenario: Scenario, candidate: str) -> bool:
     """Whether the variant differs from stable by its image at most, in nothing that is drawn by version."""
     stable = scenario.versions.stable
     drawn = stable.crash is not None or stable.share_failing("pods") > 0 or _pods_come_anew(scenario)
-    return not drawn and scenario.variants[candidate].model_copy(update={"image": stable.image}) == stable
+    return not drawn and scenario.variants[candidate].model_copy(update=_unseen(stable)) == stable
+
+
+def calm(scenario: Scenario) -> Scenario | None:
+    """The scenario without its faults; None if it has none."""
+    return Scenario.model_validate(scenario.model_copy(update={"faults": ()})) if scenario.faults else None
+
+
+def _unseen(stable: Version) -> dict[str, object]:
+    """What a version may have of its own and still behave as stable does."""
+    return {"image": stable.image, "answers": stable.answers}
 
 
 def _pods_come_anew(scenario: Scenario) -> bool:

@@ -14,25 +14,27 @@ from typing import Any, Generic, TypeVar
 
 from scenarios.record import ARM, Record, Trial
 from scenarios.scenario import Scenario
-from sim.arms import as_candidate, behaves_as_stable
+from sim.arms import as_candidate, behaves_as_stable, calm
 from sim.world import simulate
 
 Arms = TypeVar("Arms")
 Measured = TypeVar("Measured")
+Pair = tuple[Record, Record]
 
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[Arms, Measured]):
     """What is done for each seed: these strategies with these candidates, measured so.
 
-    `arms` puts a seed's control arms together (all stable, and all that candidate), once per candidate;
-    `measure` is all that is kept of a trial. `first` gets the first seed's records, arms included.
+    `arms` puts a seed's control arms together (all stable, and all that candidate; of a scenario with faults
+    also both without them), once per candidate; `measure` is all that is kept of a trial. `first` gets the
+    first seed's records, arms included.
     """
 
     scenario: Scenario
     strategies: tuple[str, ...]
     candidates: tuple[str, ...]
-    arms: Callable[[Record, Record], Arms]
+    arms: Callable[[Record, Record, Pair | None], Arms]
     measure: Callable[[Record, Arms], Measured]
     first: Callable[[Sequence[Record]], None] | None = None
 
@@ -54,18 +56,26 @@ def one_seed(work: Work[Arms, Measured], seed: int, *, first: bool = False) -> R
     def run(strategy: str, candidate: str | None) -> Record:
         return keep(simulate(Trial(work.scenario, strategy, candidate, seed)))
 
-    stable = run(ARM, None)
-    results[ARM, None] = work.measure(stable, work.arms(stable, stable))
+    def quiet(candidate: str | None) -> Record | None:
+        return None if peaceful is None else simulate(Trial(peaceful, ARM, candidate, seed))
+
+    stable, peaceful = run(ARM, None), calm(work.scenario)
+    calm_stable = quiet(None)
+    results[ARM, None] = work.measure(stable, work.arms(stable, stable, _pair(calm_stable, calm_stable)))
     for candidate in work.candidates:
         twin = behaves_as_stable(work.scenario, candidate)
         arm = keep(as_candidate(stable, candidate)) if twin else run(ARM, candidate)
-        arms = work.arms(stable, arm)
+        arms = work.arms(stable, arm, _pair(calm_stable, quiet(candidate)))
         results[ARM, candidate] = work.measure(arm, arms)
         for strategy in work.strategies:
             results[strategy, candidate] = work.measure(run(strategy, candidate), arms)
     if first and work.first is not None:
         work.first(kept)
     return results
+
+
+def _pair(stable: Record | None, candidate: Record | None) -> Pair | None:
+    return None if stable is None or candidate is None else (stable, candidate)
 
 
 def run_seeds(

@@ -163,7 +163,7 @@ def test_nobody_is_called_good_where_stable_misses_the_objective_itself(
     made_document: Document, made_scenario: Scenario
 ) -> None:
     document = copy.deepcopy(dict(made_document))
-    document["control"]["stable"]["figures"].setdefault("failed_requests", {})["mean"] = 1e9
+    document["control"]["stable"]["bad"] = 0.75
     text = "\n".join(printed(document, made_scenario))
     assert "healthy is NOT JUDGED" in text
     assert "Stable itself misses the objective" in text

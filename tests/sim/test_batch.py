@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scenarios.backend import replay
-from scenarios.load import loads
+from scenarios.load import load, loads
 from scenarios.record import ARM, Record, Trial
 from scenarios.tally import Status
 from sim.batch import Results, Work, one_seed, run_seeds
@@ -34,7 +34,7 @@ Measured = tuple[str, str | None, int, int, int, int, str]
 Arms = tuple[Record, Record]
 
 
-def arms(stable: Record, candidate: Record) -> Arms:
+def arms(stable: Record, candidate: Record, _: tuple[Record, Record] | None) -> Arms:
     return stable, candidate
 
 
@@ -141,3 +141,18 @@ def test_action_ids_are_answered_in_the_order_they_were_asked() -> None:
         pods = record.truth.pods
         green = pods.pools.index("green")
         assert set(pods.version[pods.pool == green]) == {1}
+
+
+def test_in_a_world_with_faults_the_arms_are_there_without_them_too() -> None:
+    troubled = load("quickstart", ("faults=[{node_down: {node: 0, at: 1m}}]", "clock.horizon=2m"))
+    seen: list[tuple[Record, ...]] = []
+
+    def noted(stable: Record, candidate: Record, calm: tuple[Record, Record] | None) -> None:
+        seen.append((stable, candidate, *(calm or ())))
+
+    one_seed(Work(troubled, (), ("errors",), noted, lambda record, arms: None), 0)
+    for stable, candidate, calm_stable, calm_candidate in seen:
+        assert stable.trial.scenario.faults
+        assert not calm_stable.trial.scenario.faults
+        assert calm_candidate.trial.candidate == candidate.trial.candidate
+    assert [records[1].trial.candidate for records in seen] == [None, "errors"]
