@@ -7,7 +7,9 @@ import numpy as np
 
 from scenarios.distributions import Exponential
 from scenarios.tally import Grid
-from sim import kernel
+from sim import general, kernel
+from sim.general_requests import GeneralRequests
+from sim.habits import Habits
 from sim.requests import Requests
 
 
@@ -45,3 +47,26 @@ def test_rows_of_references_are_named_right() -> None:
         "times": kernel.TIMES, "number": kernel.NUMBER,
     }  # fmt: skip
     assert {name: names.index(name) for name in named} == named
+
+
+def more() -> general.General:
+    """What only the general engine has."""
+    service = (Exponential(0.05), Exponential(0.05))
+    return GeneralRequests(
+        Habits(copies=1), seed=1, rate=10.0, users=10, activity="zipf", grid=Grid(-2, 5, 3), slots=4, queue=8,
+        timeout=2.0, service=service, backends=2, trace=True,
+    )._general  # fmt: skip
+
+
+def test_every_address_of_the_general_engine_is_taken_for_what_its_array_is() -> None:
+    openers = (getattr(general, f"_{group}").py_func for group in general.General._fields)
+    source = "".join(inspect.getsource(opener) for opener in openers)
+    taken = [(int(place), kind) for kind, place in re.findall(r"_([fiu]\d)\(more\[(\d+), 0\]\)", source)]
+    arrays = [array for group in more() for array in group]
+    assert taken == [(k, f"{array.dtype.kind}{array.dtype.itemsize}") for k, array in enumerate(arrays)]
+
+
+def test_rows_of_the_general_references_are_named_right() -> None:
+    names = [f"{group}.{name}" for group, held in more()._asdict().items() for name in held._fields]
+    assert names[general.PAUSES] == "chances.pauses"
+    assert names[general.DEAD] == "deaths.slot"
