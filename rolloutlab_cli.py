@@ -50,8 +50,8 @@ app = typer.Typer(
     Start with [bold]rolloutlab compare quickstart[/bold], then with your own Deployment:
     [bold]rolloutlab import deployment.yaml --to my.yaml[/bold], [bold]rolloutlab compare my.yaml[/bold].
     A SCENARIO is a YAML file, or a world of the library: WORLDS.""",
-    epilog="Exit codes: 0 done · 2 bad input · 99 a requirement is broken · 3 none broken, one undecided · "
-    "130 or 143 interrupted · 1 a bug of ours, or a replay that differs.",
+    epilog="Exit codes: 0 done · 2 bad input · 99 a requirement or expectation is broken · 3 none broken, "
+    "one undecided · 130 or 143 interrupted · 1 a bug of ours, or a replay that differs.",
 )
 
 
@@ -285,12 +285,13 @@ def explain(
         plans = {n: explained.as_data(world.plan(n)) for n in names if n not in impossible}
         document = {"format": "rolloutlab.plans/1", "plans": plans, "problems": impossible}
         document["require"] = {name: str(required) for name, required in world.require.items()}
+        document["expect"] = {name: str(expected) for name, expected in world.expect.items()}
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
         return
     texts = [f"{n}: {impossible[n]}" if n in impossible else explained.prose(n, world.plan(n)) for n in names]
-    if world.require:
-        lines = (f"  {name}: {required}" for name, required in world.require.items())
-        texts.append("\n".join(("required:", *lines)))
+    for heading, demands in (("required:", world.require), ("expected:", world.expect)):
+        lines = [f"  {name}: {demand}" for name, demand in demands.items()]
+        texts += ["\n".join((heading, *lines))] if lines else []
     Console(highlight=False, markup=False).print("\n\n".join(texts), soft_wrap=True)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from reports import expect
 from reports.digits import tidied
 from reports.digits import tidy as _tidy
 from reports.figures import FIGURES, HEADLINES, Figure, Measured, Missing, Value
@@ -61,18 +62,19 @@ def comparison(
     rows = _rows(scenario, trials)
     arms = {candidate: row for (strategy, candidate), row in rows.items() if strategy == CONTROL}
     tried = {key: row for key, row in rows.items() if key[0] != CONTROL}
+    probed = {key: [trial.expected for trial in row] for key, row in tried.items()}
     document: dict[str, Json] = {
         "format": FORMAT,
         "scenario": {"name": scenario.name, "digest": load.digest(scenario)},
         "seeds": [int(seed) for seed in seeds],
         "horizon": float(scenario.clock.horizon),
         "control": {
-            "stable": {"figures": _figures(arms[None])},
+            "stable": _arm(arms[None]),
             "candidates": {name: _arm(row) for name, row in arms.items() if name is not None},
         },
         "rows": [_row(scenario, strategy, candidate, row) for (strategy, candidate), row in tried.items()],
         "differences": _differences(scenario, tried),
-        "expectations": [],
+        "expectations": expect.judged(scenario, probed, problems or {}),
         "problems": [{"strategy": name, "message": text} for name, text in (problems or {}).items()],
     }
     figures = {key: [trial.figures for trial in row] for key, row in tried.items()}

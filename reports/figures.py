@@ -27,6 +27,7 @@ from reports.values import (
     Value,
 )
 from reports.weights import weight_error
+from scenarios.answered import Probed
 from scenarios.plan import STABLE as STABLE_NAME
 from scenarios.record import Record
 from scenarios.release import Verdict
@@ -58,6 +59,7 @@ class Measured:
     verdict: Verdict | None
     bad: bool | None
     figures: Figures = field(default_factory=dict)
+    expected: tuple[Probed, ...] = ()
 
 
 def measure(record: Record, arms: Arms | None = None) -> Measured:
@@ -76,7 +78,7 @@ def measure(record: Record, arms: Arms | None = None) -> Measured:
     name, known = record.trial, None if arms is None else bool(arms.faults)
     verdict = None if record.outcome is None else record.outcome.verdict
     figures = {key: found[key] for key in FIGURES}
-    return Measured(name.strategy, name.candidate, name.seed, verdict, known, figures)
+    return Measured(name.strategy, name.candidate, name.seed, verdict, known, figures, record.expected)
 
 
 # --- capacity ------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports.advice import advice
+from reports.demands import demands
 from reports.figures import HEADLINES
-from reports.require import counted, told
 from reports.words import listed, plain, quantity, reason
 
 Json = Any
@@ -66,11 +66,11 @@ def to_markdown(document: Mapping[str, Json]) -> str:
     if (advised := advice(document)) is not None:
         lines = [f"- {head}: {_text(text)}" for head, text in advised.why]
         parts += [f"## Recommendation: {_text(advised.strategy)}", "\n".join(lines)]
-    if required := told(document):
+    for kind in demands(document):
         lines = [
-            f"- {one.result}: {_text(one.name)}: {_text(one.pair)}: {_text(one.text)}" for one in required
+            f"- {one.result}: {_text(one.name)}: {_text(one.pair)}: {_text(one.text)}" for one in kind.told
         ]
-        parts += [f"## Requirements: {counted(document)}", "\n".join(lines)]
+        parts += [f"## {kind.heading}: {kind.counted}", "\n".join(lines)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -8,8 +8,8 @@ import jinja2
 
 from reports.advice import advice
 from reports.columns import COLUMNS
+from reports.demands import demands
 from reports.findings import Mark, blocks
-from reports.require import counted, told
 from reports.words import listed, plain
 from scenarios.scenario import Scenario
 
@@ -22,8 +22,7 @@ def html(document: Mapping[str, Any], scenario: Scenario) -> str:
         blocks=blocks(document, scenario),
         columns=COLUMNS,
         advice=advice(document),
-        required=told(document),
-        counted=counted(document),
+        demands=demands(document),
         problems=[(plain(p["strategy"]), plain(p["message"])) for p in document["problems"]],
     )
 
@@ -37,8 +36,8 @@ def summary(document: Mapping[str, Any]) -> str:
     seeds = len(document["seeds"])
     many = "1 seed" if seeds == 1 else f"{seeds:,} seeds"
     compared = f"{strategies or 'nothing'} with {candidates or 'no candidate'}"
-    required = f"; requirements: {counted(document)}" if document.get("requirements") else ""
-    return f"<Comparison of {plain(document['scenario']['name'])}: {compared}, {many}{required}>"
+    found = "".join(f"; {kind.heading.lower()}: {kind.counted}" for kind in demands(document))
+    return f"<Comparison of {plain(document['scenario']['name'])}: {compared}, {many}{found}>"
 
 
 @cache

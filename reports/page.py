@@ -21,9 +21,9 @@ from reports import charts
 from reports.advice import advice
 from reports.assumed import assumptions
 from reports.columns import COLUMNS
+from reports.demands import demands
 from reports.files import put
 from reports.findings import Block, Document, Mark, blocks, is_bad, shown
-from reports.require import counted, told
 from reports.words import Written, plain, quantity, share
 from scenarios.record import Record
 from scenarios.scenario import Scenario
@@ -106,8 +106,7 @@ def page(
         blocks=blocks(document, scenario),
         pictures={plain(name): made for name, made in pictures.items()},
         advice=advice(document),
-        required=told(document),
-        counted=counted(document),
+        demands=demands(document),
         columns=COLUMNS,
         assumed=assumptions(scenario, document),
         world=json.dumps(scenario.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False),

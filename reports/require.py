@@ -7,7 +7,6 @@ interval keeps the limit, broken if the whole interval breaks it, and undecided 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from reports.digits import tidy
@@ -15,18 +14,11 @@ from reports.statistics import FEWEST_SEEDS, Interval, enough, mean_interval, pe
 from reports.values import Figure, Missing, Value
 from reports.words import plain, quantity
 from scenarios.require import QUANTILES, Requirement
+from scenarios.result import Result, decided, gravest
 from scenarios.scenario import Scenario
 
 Json = Any
 Figures = Mapping[tuple[str, str | None], Sequence[Mapping[str, Figure]]]
-
-
-class Result(StrEnum):
-    """What came of a requirement."""
-
-    MET = "met"
-    BROKEN = "broken"
-    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +34,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What came of a requirement, for people; harmless for a terminal."""
+    """What came of a requirement or an expectation, for people; harmless for a terminal."""
 
     result: Result
     name: str
@@ -64,8 +56,9 @@ def judged(scenario: Scenario, document: Mapping[str, Json], figures: Figures) -
 
 
 def worst(document: Mapping[str, Json]) -> Result:
-    """Broken if any requirement is, else undecided if any is, else met."""
-    return _gravest([Result(entry["result"]) for entry in document.get("requirements", ())])
+    """Broken if any requirement or expectation is, else undecided if any is, else met."""
+    kinds = ("requirements", "expectations")
+    return gravest(Result(entry["result"]) for kind in kinds for entry in document.get(kind, ()))
 
 
 def told(document: Mapping[str, Json]) -> tuple[Told, ...]:
@@ -81,15 +74,11 @@ def told(document: Mapping[str, Json]) -> tuple[Told, ...]:
     )
 
 
-def counted(document: Mapping[str, Json]) -> str:
+def counted(found: Sequence[Told]) -> str:
     """How many are met, broken and undecided: `2 met, 1 broken`."""
-    results = [one.result for one in told(document)]
+    results = [one.result for one in found]
     numbers = ((results.count(result), result) for result in Result)
     return ", ".join(f"{number} {result}" for number, result in numbers if number)
-
-
-def _gravest(results: Sequence[Result]) -> Result:
-    return next((r for r in (Result.BROKEN, Result.UNDECIDED) if r in results), Result.MET)
 
 
 def _each(
@@ -185,7 +174,7 @@ def _percentile(required: Requirement, values: Sequence[float], waits: Sequence[
         for limit, at_most in ((least, False), (most, True))
         if limit is not None
     ]
-    value, result = percentile(ranked, level), _gravest([side for side, _ in sides])
+    value, result = percentile(ranked, level), gravest([side for side, _ in sides])
     shown = "never reached" if value is None else quantity(value, required.unit)
     said = [
         f"{required.statistic} of {required.figure}: {shown}",
@@ -214,7 +203,7 @@ def _share(required: Requirement, count: int, n: int, words: str) -> Judged:
         results.append(_every(count == n, n) if least == 1 else decided(*interval, least, None))
     if most is not None:
         results.append(_every(count == 0, n) if most == 0 else decided(*interval, None, most))
-    result = _gravest(results)
+    result = gravest(results)
     said = f"{words}: {count} of {n} ({_percent(interval)}); {_wanted(required)}{_why(result, n)}"
     return Judged(result, said, count / n, interval, n)
 
@@ -224,14 +213,6 @@ def _every(kept: bool, n: int) -> Result:
     if not kept:
         return Result.BROKEN
     return Result.MET if n >= FEWEST_SEEDS else Result.UNDECIDED
-
-
-def decided(low: float, high: float, at_least: float | None, at_most: float | None) -> Result:
-    """What is known of a number that lies between `low` and `high`."""
-    if (at_most is not None and low > at_most) or (at_least is not None and high < at_least):
-        return Result.BROKEN
-    kept = (at_most is None or high <= at_most) and (at_least is None or low >= at_least)
-    return Result.MET if kept else Result.UNDECIDED
 
 
 def _wilson(count: int, n: int) -> Interval:

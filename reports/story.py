@@ -9,6 +9,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from reports import expect as expectations
 from reports.compare import dumps as canonical
 from reports.figures import FIGURES, HEADLINES, Measured, Missing, Value
 from reports.words import Written, plain, quantity, reason
@@ -43,6 +44,7 @@ class Story:
         yield Rule(Text(f"{names} · seed {trial.seed}", "bold"), align="left", characters="─", style="dim")
         yield self._events()
         yield Padding(self._outcome(), (1, 0))
+        yield from self._expected()
         yield self._figures()
         yield Padding(Text(f"record  {plain(self.path)}"), (1, 0, 0, 0))
 
@@ -63,6 +65,17 @@ class Story:
             text.append(f" ({plain(outcome.reason)})", "not bold")
         bad = {True: "bad", False: "good", None: "not judged"}[self.measured.bad]
         return text.append(f"; by its arm the candidate is {bad}", "not bold")
+
+    def _expected(self) -> Iterator[Padding]:
+        """What was expected, and what came back."""
+        expect = self.record.trial.scenario.expect
+        found = [expectations.alone(expect[probed.name], probed) for probed in self.record.expected]
+        if not found:
+            return
+        grid = Table.grid(padding=(0, 2))
+        for one in found:
+            grid.add_row(Text(one.name, "bold"), str(one.result), Text(f"{one.pair}: {one.text}"))
+        yield Padding(grid, (0, 0, 1, 0))
 
     def _figures(self) -> Group:
         return Group(*self._blocks())
@@ -111,6 +124,10 @@ def as_document(record: Record, measured: Measured) -> dict[str, Any]:
             "stage": outcome.stage,
             "reason": outcome.reason,
         },
+        "expectations": [
+            {"name": p.name, "t": p.t, "fit": p.counts.fit, "of": p.counts.of, "by": dict(p.counts.by)}
+            for p in record.expected
+        ],
         "events": [{"t": e.t, "kind": str(e.kind), "text": e.text} for e in record.events],
         "figures": {
             key: {"unit": FIGURES[key].unit, "value": None, "why": figure.why}

@@ -28,9 +28,11 @@ from reports.columns import (
     WORST,
     Column,
 )
+from reports.demands import Demands, demands
 from reports.findings import VERDICTS, Block, Cell, Document, Mark, Row, blocks
-from reports.require import Result, Told, counted, told
+from reports.require import Told
 from reports.words import broken, plain
+from scenarios.result import Result
 from scenarios.scenario import Scenario
 
 LINES = box.Box("    \n    \n ── \n    \n ┈┈ \n    \n    \n    \n")
@@ -55,8 +57,7 @@ class ComparisonTable:
 
     blocks: tuple[Block, ...]
     advice: Advice | None
-    requirements: tuple[Told, ...]
-    counted: str
+    demands: tuple[Demands, ...]
     below: tuple[tuple[str, str], ...]
     problems: tuple[tuple[str, str], ...]
 
@@ -74,9 +75,9 @@ class ComparisonTable:
             yield Text(f"Recommendation: {self.advice.strategy}", style="bold")
             yield _pairs(self.advice.why)
             yield Text()
-        if self.requirements:
-            yield Text(f"Requirements: {self.counted}", style="bold")
-            yield _requirements(self.requirements)
+        for kind in self.demands:
+            yield Text(f"{kind.heading}: {kind.counted}", style="bold")
+            yield _demanded(kind.told)
             yield Text()
         yield _pairs(self.below)
 
@@ -92,8 +93,7 @@ def table(
     return ComparisonTable(
         blocks(document, scenario),
         advice(document),
-        told(document),
-        counted(document),
+        demands(document),
         tuple(below),
         problems,
     )
@@ -155,7 +155,7 @@ def _cell(cell: Cell) -> Text:
     return text
 
 
-def _requirements(found: Sequence[Told]) -> Table:
+def _demanded(found: Sequence[Told]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(max_width=32, overflow="fold")

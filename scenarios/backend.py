@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scenarios.observe import Observation
 from scenarios.plan import Plan
-from scenarios.release import Asked, Event, Guards, Outcome, State, next_due, next_wake, outcome, step
+from scenarios.release import Asked, Event, Guards, Outcome, State, next_due, next_wake, outcome, path, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,15 @@ def drive(
     guards: Guards,
     look: Callable[[float | None, float | None], Observation | None],
     ask: Callable[[Asked], None],
+    ends: Callable[[str], None] = lambda _stage: None,
 ) -> tuple[tuple[Observation, ...], Decisions]:
     """Run a release against a world, simulated or real, and return what it saw and decided.
 
     `look(wake, due)` waits until something may have changed, at the latest until the clock's tick after
     `wake`, or until `due` exactly, when an action has to be sent; it returns what is seen then, or None at
-    the horizon. `ask` hands over an action; its answer comes in a later observation. Only observations that
-    changed the state are kept: they alone give the same decisions again.
+    the horizon. `ask` hands over an action; its answer comes in a later observation. `ends` is told of each
+    stage as it ends, before what follows is asked for. Only observations that changed the state are kept:
+    they alone give the same decisions again.
     """
     state, kept = State(), list[Observation]()
     asked, events = list[tuple[float, Asked]](), list[Event]()
@@ -51,10 +53,20 @@ def drive(
         result = step(plan, guards, state, seen)
         if result.state != state:
             kept.append(seen)
+        if _ended(state, result.state):
+            ends(path(plan, state)[state.index].name)
         state = result.state
         events += result.events
         for action in result.actions:
             asked.append((seen.t, action))
             ask(action)
         wake, due = next_wake(plan, state, seen.t), next_due(plan, state, seen.t)
+    if state.settled_at is None and state.index >= 0:
+        ends(path(plan, state)[state.index].name)
     return tuple(kept), Decisions(tuple(asked), tuple(events), outcome(plan, state))
+
+
+def _ended(before: State, after: State) -> bool:
+    """Whether a stage was left by a step."""
+    here = (before.back, before.index)
+    return before.index >= 0 and (here != (after.back, after.index) or after.settled_at is not None)

@@ -49,6 +49,7 @@ def check(scenario: Scenario) -> tuple[Advice, ...]:
     """Everything found, problems first."""
     found = [*_cannot(scenario), *_load(scenario), *_stable(scenario)]
     found += [*_versions(scenario), *_baseline(scenario), *_requirements(scenario)]
+    found += _expectations(scenario)
     found += [Advice(Level.WARNING, path, text) for path, text in hazards(scenario)]
     for name in scenario.strategies:
         if name not in scenario.unrealisable():
@@ -69,6 +70,16 @@ def _requirements(scenario: Scenario) -> Iterator[Advice]:
         if fewest is not None and fewest > scenario.seeds:
             text = f"{scenario.seeds} seeds cannot show it, even if all keep to it; it takes {fewest} or more"
             yield Advice(Level.WARNING, f"require.{name}", text)
+
+
+def _expectations(scenario: Scenario) -> Iterator[Advice]:
+    """Answers that are told apart by what no version is said to answer with."""
+    runs = (scenario.versions.stable, *scenario.variants.values())
+    silent = all(version.answers is None for version in runs)
+    for name, expected in scenario.expect.items():
+        if silent and (expected.answers.headers or expected.answers.body is not None):
+            text = "no version says what its answers are like (answers: …): nobody can say if they fit"
+            yield Advice(Level.WARNING, f"expect.{name}", text)
 
 
 def utilisation(scenario: Scenario) -> float:

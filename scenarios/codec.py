@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from scenarios.answered import Counts, Probed
 from scenarios.codec_plan import decode_action, decode_route, encode_action, encode_route
 from scenarios.conversion import Group, Groups
 from scenarios.decode import (
@@ -28,6 +29,7 @@ __all__ = [
     "RecordError",
     "decode_action",
     "decode_event",
+    "decode_expected",
     "decode_observation",
     "decode_outcome",
     "decode_route",
@@ -35,6 +37,7 @@ __all__ = [
     "encode_event",
     "encode_observation",
     "encode_outcome",
+    "encode_probed",
     "encode_route",
 ]
 
@@ -167,3 +170,29 @@ def decode_outcome(value: Json) -> Outcome:
         at(value, "stage", text),
         at(value, "reason", text),
     )
+
+
+def encode_probed(probed: Probed) -> Json:
+    """What came back for an expectation."""
+    counts = probed.counts
+    return {
+        "name": probed.name,
+        "t": float(probed.t),
+        "fit": int(counts.fit),
+        "other": int(counts.other),
+        "unknown": int(counts.unknown),
+        "by": {who: int(times) for who, times in counts.by.items()},
+    }
+
+
+def decode_expected(value: Json) -> tuple[Probed, ...]:
+    """The answers of `encode_probed`, for each expectation."""
+    return each(value, _decode_probed)
+
+
+def _decode_probed(value: Json) -> Probed:
+    fit, other, unknown = (at(value, key, whole) for key in ("fit", "other", "unknown"))
+    if min(fit, other, unknown) < 0:
+        raise RecordError("expected numbers of answers")
+    counts = Counts(fit, other, unknown, at(value, "by", lambda by: named(by, whole)))
+    return Probed(at(value, "name", text), at(value, "t", number), counts)

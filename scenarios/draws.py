@@ -55,6 +55,7 @@ class Purpose(IntEnum):
     CONNECTION = 25  # by holder and connection: which pod (low 24 bits) and whether it is faulty (high 32)
     POISON = 26  # by request: whether it kills what serves it
     MIRROR = 27  # by request: whether it is copied (high 32 bits), and which pod gets the copy (low 24 bits)
+    PROBE = 28  # by number of a probe: which proxy, which side; by its tries: which pod, whether it fails
     CONVERSION = 30  # by user: whether an A/B test's user does what is hoped for
     LIVENESS = 31  # by pod of before the trial: where in its period its liveness probe is
     AUTOSCALER = 32  # by pool: where in its period its first sync is

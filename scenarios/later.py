@@ -3,16 +3,13 @@
 MESSAGE = "is part of the language, but this version cannot do it yet"
 
 KEYS: dict[str, set[str]] = {
-    "Scenario": {"services", "database", "compatibility", "expect"},
+    "Scenario": {"services", "database", "compatibility"},
     "Service": {"calls", "uses"},
     "Pods": {"startup"},
     "Guard": {"judge", "confidence", "source", "from"},
     "Clock": {"trigger"},
-    "Written": {
-        "release",
-        "argo_rollouts",
-        "flagger",
-    },
+    "Written": {"release", "argo_rollouts", "flagger"},
+    "Part": {"argo_rollouts", "flagger"},
     "CanaryStrategy": {"inject", "service"},
 }
 """Keys by the model that will have them."""

@@ -227,7 +227,7 @@ def _in_order(named: Any, names: Any) -> Any:
     return {str(name): named[str(name)] for name in names}
 
 
-_ORDERED = ("routers", "guards", "strategies", "candidates")
+_ORDERED = ("routers", "guards", "strategies", "candidates", "expect")
 
 
 def _own_pods(document: dict[str, Any], version: Version) -> None:

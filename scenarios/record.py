@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from scenarios import arrays as archive
 from scenarios import codec, display, load
+from scenarios.answered import Probed
 from scenarios.arrays import Integers, Shape
 from scenarios.decode import Json, RecordError, at, each, maybe, number, text, whole
 from scenarios.errors import ScenarioError
@@ -103,6 +104,7 @@ class Record:
     actions: tuple[tuple[float, str, Action], ...] = ()
     events: tuple[Event, ...] = ()
     outcome: Outcome | None = None
+    expected: tuple[Probed, ...] = ()
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -161,7 +163,8 @@ def canonical(value: Json) -> bytes:
 def document(record: Record) -> Json:
     """Everything of a record but its arrays, as plain JSON."""
     trial, truth, grid = record.trial, record.truth, record.truth.tally.grid
-    return {
+    expected = [codec.encode_probed(probed) for probed in record.expected]
+    return ({"expected": expected} if expected else {}) | {
         "format": FORMAT,
         "trial": {
             "scenario": load.as_document(trial.scenario),
@@ -194,6 +197,7 @@ def _decode(stored: Json, truth: Path) -> Record:
         at(stored, "actions", lambda actions: each(actions, _decode_asked)),
         at(stored, "events", lambda events: each(events, codec.decode_event)),
         at(stored, "outcome", maybe(codec.decode_outcome)),
+        at(stored, "expected", codec.decode_expected) if "expected" in stored else (),
     )
 
 

@@ -1,6 +1,6 @@
 """A scenario: one world, the strategies to try in it, and the candidates to try them with."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Literal, Self
 
@@ -9,6 +9,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 from scenarios.cluster import Cluster
 from scenarios.demand import MAX_REQUESTS, Traffic
 from scenarios.errors import Misplaced, harmless, shown
+from scenarios.expect import END, Expectation
 from scenarios.faults import Faults, Operator
 from scenarios.model import Model, Name, Text
 from scenarios.plan import CANDIDATE, STABLE, Plan, SetRoute, SetVersion
@@ -35,7 +36,7 @@ def _kube_proxy() -> dict[str, Router]:
 
 
 class Versions(Model):
-    """The two versions; `from:` has been resolved by the time this is built."""
+    """The two versions. The candidate says what differs, after `from: stable`."""
 
     stable: Version = Field(Version(), description="what serves before the release")
     candidate: Version = Field(Version(), description="what is to be released")
@@ -67,6 +68,9 @@ class Scenario(Model):
         min_length=1, description="what is compared, by name: each one key, which names its kind"
     )
     slo: Slo = Field(Slo(), description="the objective that says which candidate is bad")
+    expect: dict[Name, Expectation] = Field(
+        default_factory=dict, description="requests as with curl and who must answer them, by name"
+    )
     require: dict[Name, Requirement] = Field(default_factory=dict, description="thresholds for CI, by name")
     prefer: Prefer = Field(Prefer(), description="prices, from which the recommendation follows")
     clock: Clock = Field(Clock(), description="how long a trial is")
@@ -79,12 +83,32 @@ class Scenario(Model):
         problems: list[tuple[tuple[str | int, ...], str]] = []
         problems += self._undefined()
         problems += self._no_such_node()
-        for name, required in self.require.items():
-            named = (("strategy", self.strategies), ("candidate", self.variants))
-            for kind, known in named:
-                chosen = getattr(required, kind)
-                if chosen is not None and chosen not in known:
-                    problems.append((("require", name, kind), unknown(kind, chosen, known)))
+        problems += self._demanded("require", self.require) + self._demanded("expect", self.expect)
+        if problems:
+            raise Misplaced(*problems)
+        return self
+
+    def _demanded(
+        self, key: str, demands: Mapping[str, Requirement | Expectation]
+    ) -> list[tuple[tuple[str | int, ...], str]]:
+        """Strategies and candidates of whom something is demanded and whom the file does not define."""
+        named: tuple[tuple[str, Iterable[str]], ...]
+        named = (("strategy", self.strategies), ("candidate", self.variants))
+        return [
+            ((key, name, kind), unknown(kind, chosen, known))
+            for name, demand in demands.items()
+            for kind, known in named
+            if (chosen := getattr(demand, kind)) is not None and chosen not in known
+        ]
+
+    @model_validator(mode="after")
+    def _stages_exist(self) -> Self:
+        problems: list[tuple[tuple[str | int, ...], str]] = []
+        for name, expected in self.expect.items():
+            asked = [expected.strategy] if expected.strategy is not None else [*self.strategies]
+            known = list(dict.fromkeys(stage for one in asked for stage in self.stages(one)))
+            if expected.when != END and known and expected.when not in known:
+                problems.append((("expect", name, "when"), unknown("stage", expected.when, (END, *known))))
         if problems:
             raise Misplaced(*problems)
         return self
@@ -149,6 +173,14 @@ class Scenario(Model):
                 if isinstance(timed.action, SetRoute):
                     lower(timed.action.route, router)
         return plan
+
+    def stages(self, strategy: str) -> tuple[str, ...]:
+        """The names of its stages, those of the ways back too; none where this world cannot do it."""
+        try:
+            plan = self.plan(strategy)
+        except Unrealisable:
+            return ()
+        return tuple(dict.fromkeys(stage.name for stage in plan.every_stage()))
 
     def min_ready(self, action: SetVersion) -> float:
         """The longest that a pod of this action must have been ready before it counts as available."""

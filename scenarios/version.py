@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from scenarios.demand import Attribute
 from scenarios.errors import Misplaced
+from scenarios.expect import Answers
 from scenarios.model import Image, Model, Text, Time, a_time, written
 from scenarios.units import Duration, Share
 
@@ -152,6 +153,7 @@ class Version(Model):
     )
     conversion: Share | None = Field(None, description="A/B: share of users who do what is hoped for")
     pods: Pods | None = Field(None, description="in place of cluster.pods, key by key")
+    answers: Answers | None = Field(None, description="what tells its answers apart, for `expect`")
 
     @model_validator(mode="after")
     def _one_load(self) -> "Version":

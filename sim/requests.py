@@ -10,7 +10,7 @@ import heapq
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,21 @@ def shared_blocks(
     spans = ((start, 0), (0, horizon))
     before, after = (1 + math.ceil(1.1 * curve.expected(a, b) / kernel.BLOCK) for a, b in spans)
     return arrays.empty_blocks(-before, after)
+
+
+class Standing(NamedTuple):
+    """A pod's slot as clients find it: what listens there, of which version, and the share that it fails."""
+
+    mode: Literal["serving", "refusing", "silent"]
+    version: int
+    failing: float
+
+
+_MODES: dict[int, Literal["serving", "refusing", "silent"]] = {
+    kernel.SERVING: "serving",
+    kernel.REFUSING: "refusing",
+    kernel.SILENT: "silent",
+}
 
 
 class Requests:
@@ -236,6 +251,11 @@ class Requests:
         wait = max(0.0, float(free.min()) - t)
         queued = self.outstanding(slot, t) - int(np.count_nonzero(free > t))
         return math.inf if wait > 0 and queued >= int(self._settings.whole[1]) else wait
+
+    def standing(self, slot: int) -> Standing:
+        """What a request that came to that slot now would find there, however busy it is."""
+        mode = _MODES[int(self._pods.mode[slot])]
+        return Standing(mode, int(self._pods.version[slot]), float(self._pods.error[slot]))
 
     # what only `sim.general_requests.GeneralRequests` can
 

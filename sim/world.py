@@ -45,6 +45,7 @@ from sim.clock import SECOND, Clock, Order, nanoseconds, on_grid
 from sim.controllers import PoolController
 from sim.endpoints import Endpoints, Serving, Sides
 from sim.engine import requests_of
+from sim.expectations import Expectations, Routing
 from sim.faults import Faults, Reach
 from sim.kit import Kit, Pace
 from sim.nodes import Node
@@ -94,6 +95,8 @@ class World:
         kits = (self.kits[STABLE], self.kits[CANDIDATE])
         self.requests, sides = requests_of(trial, kits, self.router, routes, self.grid)
         self.endpoints = self._endpoints(sides)
+        runs = [kit.version for kit in kits]
+        self.expected = Expectations(trial, runs)
         self.pools: dict[str, PoolController] = {}
         self.pods: list[Pod] = []
         self.ordinals = {STABLE: 0, CANDIDATE: 0}
@@ -131,11 +134,18 @@ class World:
         if self._watched:
             self._scrape(0)
         self.notice()
-        observed, decisions = drive(plan, self.guards, self.look, self.ask)
+        observed, decisions = drive(plan, self.guards, self.look, self.ask, self._stage_ends)
         self.plan = None
         truth = self._finish()
         asked = tuple((t, a.id, a.action) for t, a in decisions.asked)
-        return Record(self.trial, truth, observed, asked, decisions.events, decisions.outcome)
+        found = tuple(self.expected.found)
+        return Record(self.trial, truth, observed, asked, decisions.events, decisions.outcome, found)
+
+    def _stage_ends(self, stage: str) -> None:
+        self.expected.stage_ends(stage, self.clock.seconds, self._routing())
+
+    def _routing(self) -> Routing:
+        return Routing(self.router, self.endpoints.proxies, self.requests)
 
     @property
     def _watched(self) -> bool:
@@ -422,6 +432,7 @@ class World:
 
     def _finish(self) -> Truth:
         self.clock.run(self.horizon - 1)
+        self.expected.trial_ends(float(self.grid.horizon), self._routing())
         tally = self.requests.finish()
         history = sorted(self.history, key=lambda event: event[0])
         time, pod, kind = (np.array(column) for column in zip(*history, strict=True))

@@ -7,9 +7,10 @@ import pytest
 
 from reports.compare import comparison
 from reports.figures import FIGURES, Figure, Measured, Missing, Value
-from reports.require import Result, decided, worst
+from reports.require import worst
 from scenarios.load import loads
 from scenarios.release import Verdict
+from scenarios.result import Result, decided
 from scenarios.scenario import CONTROL
 
 Of = Callable[[int], Figure]
