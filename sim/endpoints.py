@@ -70,6 +70,7 @@ class Proxy(ABC):
         self.stalled_until = wiring.clock.now
         self.in_kernel: tuple[list[list[int]], list[float]] | None = None
         self.ruled_by: Lowered | None = None
+        self.routes_by: Lowered | None = None
 
     def hear(self, pod: Pod, entry: Serving) -> None:
         """A pod's entry changed; whatever it is, it uses up a sync."""
@@ -125,6 +126,7 @@ class Proxy(ABC):
         return [pod.slot for pod, now in self.pods.items() if now is entry and pod.pool in pools]
 
     def _put_in_force(self, endpoints: list[list[int]], route: Lowered, generation: int) -> None:
+        self.routes_by = route
         wanted = endpoints, [*route.weights, *[0.0] * (len(endpoints) - len(route.weights))]
         if self.sides.kinds is not None and route is not self.ruled_by:
             self.requests.advance(self.clock.seconds)
