@@ -61,7 +61,7 @@ class Match:
 class Sticky(StrEnum):
     """Whether a user stays on a side: never, by a hash, once at the candidate, or wherever first."""
 
-    NO = "no"
+    NONE = "none"
     HASH = "hash"
     CANDIDATE = "candidate"
     BOTH = "both"
@@ -76,13 +76,13 @@ class Rules:
 
     otherwise: Split | ByReplicas
     rules: tuple[tuple[Match, Pool], ...] = ()
-    sticky: Sticky = Sticky.NO
+    sticky: Sticky = Sticky.NONE
     mirror: tuple[Pool, float] | None = None
 
     def __str__(self) -> str:
         said = [f"{match} to {pool}" for match, pool in self.rules]
         said.append(f"else {self.otherwise}" if said else str(self.otherwise))
-        if self.sticky is not Sticky.NO:
+        if self.sticky is not Sticky.NONE:
             said.append(_STICKY[self.sticky])
         if self.mirror is not None:
             said.append(f"copies of {write_share(self.mirror[1])} to {self.mirror[0]}")

@@ -38,7 +38,7 @@ class Lowered:
     weights: tuple[float, ...]
     rules: tuple[tuple[Match, int], ...] = ()
     policy: Policy | None = None
-    sticky: Sticky = Sticky.NO
+    sticky: Sticky = Sticky.NONE
     copies: Pool | None = None
     copied: float = 0.0
 
@@ -55,7 +55,7 @@ class Lowered:
         ruled = bool(self.rules) or (
             self.policy is not None and bool(self.policy.header or self.policy.cookie)
         )
-        return ruled or self.sticky is not Sticky.NO or self.copies is not None
+        return ruled or self.sticky is not Sticky.NONE or self.copies is not None
 
 
 def sides(router: Router, routes: Iterable[Route]) -> int:
@@ -83,7 +83,7 @@ def _service(route: Rules) -> Lowered:
         raise Unrealisable(NO_MATCH)
     if route.mirror is not None:
         raise Unrealisable("a Service cannot copy requests; go via a proxy or an ingress-nginx router")
-    if route.sticky is not Sticky.NO:
+    if route.sticky is not Sticky.NONE:
         raise Unrealisable(
             "a Service cannot keep users on a version: its affinity keeps an address on a pod; "
             "go via a proxy router"
@@ -144,8 +144,8 @@ def _ingress(route: Rules, router: IngressNginx) -> Lowered:
 
 def _affinity(wanted: Sticky, router: IngressNginx) -> Sticky:
     """Its own affinity is what a router has, whatever is wanted of it."""
-    has = {"none": Sticky.NO, "sticky": Sticky.BOTH, "legacy": Sticky.NO}[router.affinity]
-    if wanted not in (Sticky.NO, has):
+    has = {"none": Sticky.NONE, "sticky": Sticky.BOTH, "legacy": Sticky.NONE}[router.affinity]
+    if wanted not in (Sticky.NONE, has):
         raise Unrealisable(
             f"ingress-nginx with affinity: {router.affinity} cannot keep users so; "
             "with affinity: sticky whoever met a side stays there, a proxy router can do all of it"

@@ -284,7 +284,7 @@ def keeps(router: Router, route: Lowered) -> Keeps:
 
 
 _KEEPS: dict[plan.Sticky, Keeps] = {
-    plan.Sticky.NO: "no",
+    plan.Sticky.NONE: "no",
     plan.Sticky.HASH: "hash",
     plan.Sticky.CANDIDATE: "last",
     plan.Sticky.BOTH: "both",

@@ -57,8 +57,8 @@ class CanaryStrategy(Asking):
     match_pods: CountOrShare = Field(
         0, description="pods for those requests, on top of each step's; of the replicas if a percentage"
     )
-    sticky: Literal["no", "hash", "candidate", "both"] = Field(
-        "no",
+    sticky: Literal["none", "hash", "candidate", "both"] = Field(
+        "none",
         description="who stays on a side: by a hash of the user; whoever met the candidate; or everybody",
     )
     promote: Literal["roll_main", "swap"] = Field(
@@ -118,8 +118,8 @@ class CanaryStrategy(Asking):
     def _routed(self, to: Split | None) -> Route:
         """The split, or everything to main, after the rules."""
         rules = tuple((written.match, "canary") for written in self.match)
-        sticky = Sticky.NO if to is None else Sticky(self.sticky)
-        if to is not None and not rules and sticky is Sticky.NO:
+        sticky = Sticky.NONE if to is None else Sticky(self.sticky)
+        if to is not None and not rules and sticky is Sticky.NONE:
             return to
         return Rules(to or whole("main"), rules, sticky)
 
@@ -144,7 +144,7 @@ class CanaryStrategy(Asking):
 
     def _by_replicas(self, n: int) -> Plan:
         """Behind a Service; pods are the only lever, on the way back too."""
-        if self.match or self.sticky != "no":
+        if self.match or self.sticky != "none":
             if self.match:
                 raise Unrealisable(
                     "a Service reads neither headers nor cookies; go via ingress-nginx or a proxy router"
