@@ -98,7 +98,8 @@ from sim.kernel import (
 )
 
 LATER_FULL, DEATHS_FULL = 4, 5  # what `advance` may return besides the codes of the fast engine
-RETRY, FRESH, DEATH, VOID, CLOSE = 0, 1, 2, 3, 4  # what waits in the heap
+# Plain ints would be types of their own to Numba, and what is called with them compiled once for each.
+RETRY, FRESH, DEATH, VOID, CLOSE = (np.int64(k) for k in range(5))  # what waits in the heap
 FIRST_OF_ALL = 1 << 62  # of what is due at one time
 UNPINNED = 255
 FREELY, HASHED, PINS_LAST, PINS_BOTH, PINS_FIRST = 0, 1, 2, 3, 4  # how a proxy keeps users on a side
@@ -108,7 +109,10 @@ NOT_KEPT, BY_USER, POOLED = 0, 1, 2  # who holds connections
 CLIENT, PROXY, BACKEND, CLOSED = 8, 16, 24, 32
 COUNTED_BIT = USER_BITS + BUCKET_BITS + STATUS_BITS  # of an entry in a bag, as in the fast engine; then:
 FINAL_BIT, COPY_BIT = COUNTED_BIT + 1, COUNTED_BIT + 2
-DEMAND, CHOICE, USER, BUG, ERRORS, SIDE, THINK, RETRIES, CONNECTION, POISON, COPIES = range(11)  # streams
+DEMAND, CHOICE, USER, BUG, ERRORS, SIDE, THINK, RETRIES, CONNECTION, POISON, COPIES = (
+    np.int64(k) for k in range(11)
+)  # streams
+ZERO, ONE, NONE = np.int64(0), np.int64(1), np.int64(-1)
 
 Array = NDArray[Any]
 STAMP = zlib.crc32(Path(kernel.__file__).read_bytes())
@@ -462,7 +466,7 @@ def conclude(stamp: int) -> Any:
             fail(books, clock.counter, second, user)
         if closed:
             word = word_of(chances.streams, THINK, number + 1, user, closed)
-            after = end + quantile(chances.think, 0, word)
+            after = end + quantile(chances.think, ZERO, word)
             return push(more, after, FRESH, number + 1, user, closed << CLOSED, after, np.inf), True
         return -1, True
 
@@ -489,6 +493,21 @@ def clear(pods, more, lanes, slots, slot, t):
             pods.free[lane * slots + slot] = -np.inf
     pods.waiting[slot] = pods.head[slot] = pods.pending[slot] = 0
     pods.leave[slot] = np.inf
+
+
+@numba.njit(cache=True, nogil=True)
+def forgive(books, count, second, user):
+    """A user's request does not fail in `second` after all."""
+    before, entry = -1, np.int64(books.failed[second])
+    while books.failed_user[entry] != user:
+        before, entry = entry, np.int64(books.failed_next[entry])
+    if before < 0:
+        books.failed[second] = books.failed_next[entry]
+    else:
+        books.failed_next[before] = books.failed_next[entry]
+    books.failed_next[entry] = count[2]
+    count[2] = entry
+    count[3] += 1
 
 
 @stamped
@@ -521,8 +540,8 @@ def kill(stamp: int) -> Any:
             second = np.int64(end - start)
             after, fate = (deadline, TIMEOUT) if lost else (t, RESET)
             if copy:
-                copy_booked(books, more, start, status, version, end, first, -1)
-                copy_booked(books, more, start, fate, version, after, first, 1)
+                copy_booked(books, more, start, status, version, end, first, NONE)
+                copy_booked(books, more, start, fate, version, after, first, ONE)
                 continue
             row = (second * VERSIONS + version) * STATUSES + status
             _tries(more).tries[row] -= 1
@@ -530,12 +549,14 @@ def kill(stamp: int) -> Any:
                 books.counts[row] -= 1
                 which = (books.bin_of[second] * 2 + version) * BUCKETS + bucket_of(end - first)
                 books.latency[which] -= np.uint32(1)
+                if status != OK and first >= 0.0:
+                    forgive(books, clock.counter, second, user)
             if mine.ticket[k] >= 0:
                 later.kind[mine.ticket[k]] = VOID
             if mine.closing[k] >= 0:
                 later.kind[mine.closing[k]] = VOID
             if lost and mine.held[k] >= 0:
-                push(more, deadline, CLOSE, mine.held[k], 0, 0, 0.0, 0.0)
+                push(more, deadline, CLOSE, mine.held[k], ZERO, ZERO, 0.0, 0.0)
             conclude(refs, more, fate, version, after, user, mine.number[k], mine.what[k], first, deadline)
             if tracing:
                 row = pods.bag_row[k]
@@ -806,7 +827,7 @@ def die(stamp: int) -> Any:
         if deaths.count[0] == more[DEAD, 1]:
             return DEATHS_FULL
         pop(more)
-        kill(slot, t, False, refs, more)
+        kill(slot, t, np.bool_(False), refs, more)
         pods.mode[slot] = REFUSING
         mine.epoch[slot] += 1
         deaths.slot[deaths.count[0]] = slot
@@ -826,7 +847,7 @@ def poisoned(stamp: int) -> Any:
         chances = _chances(more)
         share = share_of(word_of(chances.streams, POISON, number, user, closed))
         if share < chances.poison[version]:
-            push(more, begin, DEATH, slot, 0, _slots(more).epoch[slot], 0.0, 0.0)
+            push(more, begin, DEATH, slot, ZERO, _slots(more).epoch[slot], 0.0, 0.0)
 
     return poisoned
 
@@ -845,18 +866,18 @@ def copied(stamp: int) -> Any:
             return
         slot = chosen(refs, entry, backend, size, np.int64(word & np.uint64(0xFFFFFF)), t)
         none = ~np.uint64(0)  # on no faulty connection
-        stable, candidate = doom(more, 0, user, kind, none), doom(more, 1, user, kind, none)
+        stable, candidate = doom(more, ZERO, user, kind, none), doom(more, ONE, user, kind, none)
         chance, deadline = (
             high(word_of(streams, ERRORS, number, user, closed)),
             t + settings_in(refs).reals[2],
         )
         status, version, begin, end = served(refs, more, slot, t, deadline, demand, chance, stable, candidate)
-        copy_booked(books_in(refs), more, settings_in(refs).reals[0], status, version, end, t, 1)
+        copy_booked(books_in(refs), more, settings_in(refs).reals[0], status, version, end, t, ONE)
         if begin >= t:
             poisoned(more, slot, version, begin, number, user, closed)
         if end > t and version != NOBODY:
             code = user | status << (USER_BITS + BUCKET_BITS) | np.int64(1) << COPY_BIT
-            book_pending(refs, more, slot, t, end, code, t, deadline, number, 0, -1, -1, -1)
+            book_pending(refs, more, slot, t, end, code, t, deadline, number, ZERO, NONE, NONE, NONE)
 
     return copied
 
@@ -990,7 +1011,7 @@ def advance(stamp: int) -> Any:
             # what becomes of it there
             version, status, begin, end = NOBODY, empty, np.nan, t
             if slot >= 0:
-                stable, candidate = doom(more, 0, user, kind, word), doom(more, 1, user, kind, word)
+                stable, candidate = doom(more, ZERO, user, kind, word), doom(more, ONE, user, kind, word)
                 status, version, begin, end = served(
                     refs, more, slot, t, deadline, demand, high(choice), stable, candidate
                 )
@@ -1010,7 +1031,7 @@ def advance(stamp: int) -> Any:
                 holders.epoch[holder] = 0 if lost else mine.epoch[slot]
                 holders.last[holder] = t
                 if status == TIMEOUT:
-                    closing = push(more, end, CLOSE, held, 0, 0, 0.0, 0.0)
+                    closing = push(more, end, CLOSE, held, ZERO, ZERO, 0.0, 0.0)
             # the books
             ticket, final = conclude(refs, more, status, version, end, user, number, what, first, deadline)
             books.arrivals[np.int64((t - start) * 10.0) * VERSIONS + version] += np.int32(1)

@@ -164,6 +164,16 @@ def test_copies_leaks_load_slowness_and_poison(balance: str) -> None:
     assert requests.tally.mirrored.sum() > 100
 
 
+def test_who_is_lost_after_a_failure_fails_later() -> None:
+    """What would have failed at once times out, or is tried again and works: nobody was harmed before."""
+    habits = Habits(proxy_tries=2, proxy_on=frozenset({Status.RESET}))
+    slow = LogNormal.of(mean=0.8, cv=0.3)
+    changes = world(timeout=2.5, service=(slow, slow), rate=4.0, users=100, grid=Grid(-3, 14, 6))
+    for verb in ("lose", "kill"):
+        script = [*start(2, error=1.0), *((t, verb, (0, t)) for t in (1.0, 3.0, 5.5))]
+        assert_equal(script, habits, **changes)
+
+
 def test_waiting_rooms_grow() -> None:
     habits = Habits(pauses=(0.1,))
     script = [*start(2), (9.0, "lose", (0, 9.0))]
