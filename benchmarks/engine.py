@@ -14,6 +14,9 @@ on (outcomes booked when they happen, kills possible, a million users, a weighte
 The other two only note start, end and status of each request. Each figure is the median of interleaved
 runs; the other two must agree with each other.
 
+*general* is hybrid with the general request engine (`sim.general`), which is asked for nothing that the fast
+one cannot; its results are the same. Their ratio is what generality costs.
+
     python benchmarks/engine.py [--json] [--profile] [--runs N]
 """
 
@@ -38,6 +41,8 @@ from scenarios import draws, traffic
 from scenarios.distributions import LogNormal
 from scenarios.tally import Grid
 from sim import kernel
+from sim.general_requests import GeneralRequests
+from sim.habits import Habits
 from sim.requests import Requests
 
 PODS, CANDIDATES, SLOTS, MEAN, LOAD = 20, 2, 4, 0.05, 0.7
@@ -252,14 +257,15 @@ class Hybrid:
 
     def __init__(
         self, least: bool, change: float | None, seed: int = 1, users: int = USERS, backends: int = 2,
-        trace: bool = False,
+        trace: bool = False, general: bool = False,
     ) -> None:  # fmt: skip
         timeout, queue = (TIMEOUT, QUEUE) if least else (60.0, 1 << 40)
-        self.requests = Requests(
-            seed, RATE, users, "even", Grid.of(0, SECONDS, timeout), SLOTS, queue, timeout,
-            (SERVICE, SERVICE), balance="least_outstanding" if least else "random",
-            backends=backends, trace=trace,
-        )  # fmt: skip
+        usual: dict[str, Any] = {
+            "seed": seed, "rate": RATE, "users": users, "activity": "even", "slots": SLOTS, "queue": queue,
+            "grid": Grid.of(0, SECONDS, timeout), "timeout": timeout, "service": (SERVICE, SERVICE),
+            "balance": "least_outstanding" if least else "random", "backends": backends, "trace": trace,
+        }  # fmt: skip
+        self.requests = GeneralRequests(Habits(), **usual) if general else Requests(**usual)
         self.change, self.backends = change, backends
         self.pods = [self._pod(k, 0 if k < PODS - CANDIDATES else 1) for k in range(PODS)]
         self.p99: list[float | None] = []
@@ -305,11 +311,11 @@ class Hybrid:
         self.requests.finish()
 
 
-def hybrid(least: bool, change: float | None) -> int:
+def hybrid(least: bool, change: float | None, *, general: bool = False) -> int:
     """Requests simulated, over several trials, their construction included."""
     done = 0
     for seed in range(TRIALS):
-        trial = Hybrid(least, change, seed)
+        trial = Hybrid(least, change, seed, general=general)
         trial.run()
         done += int(trial.requests.tally.counts.sum())
     return done
@@ -351,10 +357,11 @@ def measure(runs: int) -> dict[str, dict[str, float]]:
         "W3": (True, CHANGE),
     }
     rates: dict[str, dict[str, list[float]]] = {
-        w: {"plain": [], "callbacks": [], "hybrid": []} for w in worlds
+        w: {"plain": [], "callbacks": [], "general": [], "hybrid": []} for w in worlds
     }
     for least in (False, True):
-        Hybrid(least, None).run()  # compile
+        for general in (False, True):
+            Hybrid(least, None, general=general).run()  # compile
     requests = {name: hybrid(*world) for name, world in worlds.items()}
     for _ in range(runs):
         for name, (least, change) in worlds.items():
@@ -363,10 +370,12 @@ def measure(runs: int) -> dict[str, dict[str, float]]:
             lean = cpu(lambda: callbacks(long, least, change))  # noqa: B023
             rates[name]["callbacks"].append(CALLBACK_REQUESTS / lean)
             rates[name]["hybrid"].append(requests[name] / cpu(lambda: hybrid(least, change)))  # noqa: B023
+            slower = cpu(lambda: hybrid(least, change, general=True))  # noqa: B023
+            rates[name]["general"].append(requests[name] / slower)
     result = {}
     for name, engines in rates.items():
         row = {engine: round(statistics.median(values)) for engine, values in engines.items()}
-        ratios = {f"ratio_{k}": round(row["hybrid"] / row[k], 1) for k in ("plain", "callbacks")}
+        ratios = {f"ratio_{k}": round(row["hybrid"] / row[k], 1) for k in ("plain", "callbacks", "general")}
         result[name] = row | ratios
     return result
 
@@ -420,12 +429,15 @@ def main() -> None:
     if options.json:
         print(json.dumps(result))
         return
-    print("requests per CPU-second" + " " * 23 + "hybrid ×")
-    print(f"{'':6}{'plain':>12}{'callbacks':>12}{'hybrid':>14}{'plain':>9}{'callbacks':>11}")
+    print("requests per CPU-second" + " " * 37 + "hybrid ×")
+    print(
+        f"{'':6}{'plain':>12}{'callbacks':>12}{'general':>14}{'hybrid':>14}"
+        f"{'plain':>9}{'callbacks':>11}{'general':>9}"
+    )
     for name, row in result.items():
         print(
-            f"{name:6}{row['plain']:>12,}{row['callbacks']:>12,}{row['hybrid']:>14,}"
-            f"{row['ratio_plain']:>9.1f}{row['ratio_callbacks']:>11.1f}"
+            f"{name:6}{row['plain']:>12,}{row['callbacks']:>12,}{row['general']:>14,}{row['hybrid']:>14,}"
+            f"{row['ratio_plain']:>9.1f}{row['ratio_callbacks']:>11.1f}{row['ratio_general']:>9.1f}"
         )
 
 
