@@ -4,19 +4,14 @@ It obeys: actions become changes after the API's delay; pods and controllers tel
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scenarios.backend import drive
-from scenarios.conversion import Groups
-from scenarios.conversion import groups as count_groups
 from scenarios.draws import Purpose, draw, u
 from scenarios.faults import NodeDown, NodeDrain, NodeSlow, SlowDependency
-from scenarios.guard import Sample, Seen
-from scenarios.observe import Observation, PoolSeen, window
+from scenarios.observe import Observation, PoolSeen
 from scenarios.plan import (
     CANDIDATE,
     STABLE,
@@ -39,7 +34,6 @@ from scenarios.scenario import Scenario
 from scenarios.semantics.deployment import Deployment, RollingUpdate
 from scenarios.semantics.disruption import Health
 from scenarios.tally import Grid
-from scenarios.world import Guard
 from sim.autoscaler import Autoscaler, bounds_of
 from sim.clock import SECOND, Clock, Order, nanoseconds, on_grid
 from sim.controllers import PoolController
@@ -52,6 +46,7 @@ from sim.nodes import Node
 from sim.people import People
 from sim.pods import Pod
 from sim.room import Room
+from sim.scrapes import Scrapes
 
 WARM = 3600 * SECOND
 """Pods that serve before the trial have been listening for an hour."""
@@ -108,13 +103,9 @@ class World:
         self.answered_at = self.clock.now
         self.done: set[str] = set()
         self.refused: dict[str, str] = {}
-        self.guards: dict[str, Guard] = {}
-        self.windows: dict[str, Mapping[str, object]] = {}
-        self.fresh: dict[str, object] = {}
         self.people = People(scenario.operators, trial.seed, self.clock, self.notice)
-        self.groups: Groups | None = None
-        self.users_before: NDArray[np.uint32] | None = None
         self.faults = self._faults()
+        self.scrapes = self._scrapes()
         self.room = self._room()
 
     # --- what a trial is -------------------------------------------------------------------------
@@ -127,15 +118,14 @@ class World:
 
     def release(self, plan: Plan) -> Record:
         """The strategy's plan, driven to its end or to the horizon."""
-        self.guards = {name: self.scenario.guards[name] for name in plan.guards}
+        guards = {name: self.scenario.guards[name] for name in plan.guards}
         self._start(plan.start, plan.route, STABLE)
         self.clock.at(0, Order.TICK, _nothing)
         self.clock.run(0)
-        if self._watched:
-            self._scrape(0)
+        self.scrapes.watch(plan, guards)
         self.notice()
-        observed, decisions = drive(plan, self.guards, self.look, self.ask, self._stage_ends)
-        self.plan = None
+        observed, decisions = drive(plan, guards, self.look, self.ask, self._stage_ends)
+        self.scrapes.end()
         truth = self._finish()
         asked = tuple((t, a.id, a.action) for t, a in decisions.asked)
         found = tuple(self.expected.found)
@@ -146,11 +136,6 @@ class World:
 
     def _routing(self) -> Routing:
         return Routing(self.router, self.endpoints.proxies, self.requests)
-
-    @property
-    def _watched(self) -> bool:
-        """Whether a release is under way that wants metrics."""
-        return self.plan is not None and bool(self.guards or self.plan.tests)
 
     # --- the release's port ----------------------------------------------------------------------
 
@@ -184,15 +169,14 @@ class World:
         self.noticed_at = self.clock.now
 
     def _observation(self) -> Observation:
-        windows, self.fresh = self.fresh, {}
-        groups, self.groups = self.groups, None
+        windows, groups = self.scrapes.take()
         return Observation(
             self.clock.seconds,
             {name: self._pool_seen(pool) for name, pool in self.pools.items()},
             self.endpoints.settled,
             frozenset(self.done),
             dict(self.refused),
-            windows,  # type: ignore[arg-type]
+            windows,
             self.people.abort,
             frozenset(self.people.approved),
             groups,
@@ -245,7 +229,7 @@ class World:
         )
 
     def _set_route(self, route: Route) -> None:
-        self.users_before = None
+        self.scrapes.route_set()
         self.routes.append(RouteChange(self.clock.seconds, route, None))
         self.endpoints.set_route(lower(route, self.router))
 
@@ -322,42 +306,19 @@ class World:
         )
         return self.pools[name]
 
-    # --- scrapes ---------------------------------------------------------------------------------
-
-    def _scrape(self, taken_at: int) -> None:
-        """Have the window that ends at `taken_at` seconds seen once its delay has passed; plan the next."""
-        seen_at = taken_at * SECOND + nanoseconds(self.scenario.observe.delay)
-        self.clock.at(seen_at, Order.SCRAPE, lambda: self._publish(taken_at))
-
-    def _publish(self, taken_at: int) -> None:
-        if not self._watched:
-            return
-        self.requests.advance(self.clock.seconds)
-        self.groups = self._count_groups()
-        self.fresh = {name: self._window(guard, taken_at) for name, guard in self.guards.items()}
-        self.notice()
-        self._scrape(taken_at + int(self.scenario.observe.every))
-
-    def _begin_groups(self, route: Route) -> None:
-        """Whoever asks from now on is in a group, where the plan compares them."""
-        if self.plan is not None and route in self.plan.compared:
-            self.requests.advance(self.clock.seconds)
-            self.users_before = self.requests.tally.users.copy()
-
-    def _count_groups(self) -> Groups | None:
-        if self.users_before is None:
-            return None
-        shares = [self.kits[version].version.conversion or 0.0 for version in (STABLE, CANDIDATE)]
-        return count_groups(
-            self.trial.seed, self.users_before, self.requests.tally.users, (shares[0], shares[1])
-        )
-
-    def _window(self, guard: Guard, taken_at: int) -> Seen:
-        if self.faults.no_metrics(taken_at):
-            return Seen(taken_at, Sample(0, 0), Sample(0, 0))
-        return window(self.requests.tally, guard, self.scenario.observe.vantage, taken_at)
-
     # --- what goes wrong, and who helps ----------------------------------------------------------
+
+    def _scrapes(self) -> Scrapes:
+        conversions = [self.kits[version].version.conversion or 0.0 for version in (STABLE, CANDIDATE)]
+        return Scrapes(
+            self.scenario.observe,
+            self.trial.seed,
+            self.clock,
+            self.requests,
+            self.faults.no_metrics,
+            self.notice,
+            (conversions[0], conversions[1]),
+        )
 
     def _faults(self) -> Faults:
         paces = {version: kit.pace or Pace() for version, kit in self.kits.items()}
@@ -450,7 +411,7 @@ class World:
     def _route_in_force(self) -> None:
         if self.routes and self.routes[-1].in_force is None:
             self.routes[-1] = replace(self.routes[-1], in_force=self.clock.seconds)
-            self._begin_groups(self.routes[-1].route)
+            self.scrapes.route_in_force(self.routes[-1].route)
         self.notice()
 
     # --- what the scenario says ------------------------------------------------------------------
