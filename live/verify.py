@@ -101,7 +101,7 @@ def verify(check: Check, progress: Progress = lambda _done, _planned: None) -> C
             for one in in_order(answers):
                 tally.add(one)
                 judgement = _look(check.claim, tally, users)
-                progress(len(tally.rows), judgement.needed if judgement else 0)
+                progress(len(tally.rows), _planned(check, judgement))
                 if tally.dead or (judgement is not None and judgement.verdict is not None):
                     break
         end, why = _ended(check.sending, tally, judgement)
@@ -122,6 +122,12 @@ def verify(check: Check, progress: Progress = lambda _done, _planned: None) -> C
         end,
         why,
     )
+
+
+def _planned(check: Check, judgement: Judgement | None) -> int:
+    """How many it will be, as far as is known now."""
+    needed = check.claim.requests if judgement is None else max(judgement.needed, check.claim.fixed or 0)
+    return min(check.sending.most, needed)
 
 
 def _look(claim: Claim, tally: _Tally, users: bool) -> Judgement | None:

@@ -49,10 +49,14 @@ class Detect:
 
 @dataclass(frozen=True)
 class Claim:
-    """What is claimed: shares (0 … 1) of versions by name, and how well they are to be known."""
+    """What is claimed: shares (0 … 1) of versions by name, and how well they are to be known.
+
+    `fixed` requests are sent where somebody asked for more than that takes.
+    """
 
     shares: Mapping[str, float]
     aim: Precision | Detect
+    fixed: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -69,9 +73,14 @@ class Claim:
         """The textbook's number of independent requests, looked at once."""
         return max(_textbook(share, self.aim, ALPHA) for share in self.shares.values())
 
-    @cached_property
+    @property
     def requests(self) -> int:
-        """Independent requests that the exact test takes, with room for stopping early."""
+        """Independent answers after which the exact test is done."""
+        return max(self.needed, self.fixed or 0)
+
+    @cached_property
+    def needed(self) -> int:
+        """Independent requests that the exact test takes to do what the aim says, with room to stop early."""
         level = (ALPHA - EARLY) / self.tests
         return max(_planned(share, self.aim, level) for share in self.shares.values())
 
@@ -201,7 +210,7 @@ def judge(claim: Claim, answers: Answers, end: End) -> Judgement:
         verdict = Verdict.TOO_FEW
     # a verdict that the exact test gave at the planned number is not early
     early = verdict is Verdict.INACCURATE and not last
-    return Judgement(verdict, shares, math.ceil(claim.requests * largest.value), early, why)
+    return Judgement(verdict, shares, math.ceil(claim.needed * largest.value), early, why)
 
 
 def _verdict(

@@ -1,0 +1,210 @@
+"""The command `verify-split`: in a module of its own for its many options; part of `rolloutlab_cli`.
+
+Exit codes: 0 accurate · 99 inaccurate · 3 too few · 2 bad input · 4 refused for safety · 130 interrupted.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from live.verify import Check
+    from scenarios.checked import Checked, Sending
+
+REFUSED, INTERRUPTED = 4, 130
+RATE, MOST, LANES = 50.0, 20_000, 8
+MOST_RATE, MOST_LANES, PER_CONNECTION = 5_000.0, 100, 10
+Parsed = TypeVar("Parsed")
+
+
+class Output(StrEnum):
+    """Formats on stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+    JUNIT = "junit"
+
+
+def verify_split(
+    url: Annotated[str, typer.Argument(metavar="URL", help="What to ask, e.g. http://127.0.0.1:8080/.")],
+    expect: Annotated[
+        list[str],
+        typer.Option("--expect", "-e", metavar="VERSION=SHARE", help="E.g. candidate=10%; may be repeated."),
+    ],
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="HOW",
+            help="What names the version of an answer: header:NAME, cookie:NAME, body:REGEX, server, status.",
+        ),
+    ] = "header:X-Version",
+    header: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--header", "-H", metavar="NAME: VALUE", help="Send this; {user} is another number each."
+        ),
+    ] = None,
+    cookie: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Send this; {user} as for -H.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="E.g. HEAD.")] = "GET",
+    host: Annotated[
+        str | None, typer.Option(help="The Host to ask for (in TLS, too), if not the URL's.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Know each share to ± this at 95 %, e.g. 1%.")
+    ] = None,
+    detect: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Tell the first share from this one, e.g. 15%.")
+    ] = None,
+    connections: Annotated[
+        str,
+        typer.Option(metavar="N|new", help="So many kept alive at a time, or a new one for each request."),
+    ] = "new",
+    per_connection: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Requests through a connection that is kept.")
+    ] = PER_CONNECTION,
+    per_user: Annotated[int, typer.Option(min=1, max=1_000_000, help="Requests of each {user}.")] = 1,
+    rate: Annotated[str, typer.Option(metavar="RATE", help="Requests, at most.")] = "50/s",
+    requests: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Send so many, however many it takes to be sure.")
+    ] = None,
+    max_requests: Annotated[int, typer.Option(min=1, max=1_000_000, help="Never send more.")] = MOST,
+    timeout: Annotated[str, typer.Option(metavar="DURATION", help="For each answer.")] = "5s",
+    max_time: Annotated[str, typer.Option(metavar="DURATION", help="For all of it.")] = "15m",
+    insecure: Annotated[bool, typer.Option("--insecure", "-k", help="Accept any certificate.")] = False,
+    permitted: Annotated[
+        str | None,
+        typer.Option(
+            "--yes-i-may-load", metavar="HOST", help="For an address that is not loopback or private."
+        ),
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="What stdout gets.")] = Output.TABLE,
+) -> None:
+    """Check whether an address splits its traffic as claimed, with as many requests as that takes.
+
+    Exit codes: 0 accurate · 99 inaccurate · 3 too few answers to say · 2 bad input · 4 refused for safety.
+    """
+    from live.address import Refused, address
+    from live.http import Request, context
+    from live.verify import Check
+    from reports import split
+    from scenarios import attribution, split_asked
+    from scenarios.units import parse_duration
+
+    expected = _parsed("--expect", split_asked.shares, expect)
+    claim = _parsed("--detect", lambda _: split_asked.claim(expected, precision, detect, requests), None)
+    lanes = _parsed("--connections", lambda text: split_asked.lanes(text, MOST_LANES), connections)
+    headers = [_parsed("--header", split_asked.header, text) for text in header or ()]
+    cookies = [_parsed("--cookie", split_asked.cookie, text) for text in cookie or ()]
+    wanted = host or next((value for name, value in headers if name.lower() == "host"), None)
+    sent = [pair for pair in headers if pair[0].lower() != "host"]
+    if cookies:
+        sent.append(("Cookie", "; ".join(cookies)))
+    asked = Request(
+        _parsed("--method", split_asked.method, method),
+        None if wanted is None else _parsed("--host", split_asked.host, wanted),
+        tuple(sent),
+    )
+    sending = _sending(
+        _parsed("--rate", _rate, rate),
+        min(max_requests, requests or max_requests),
+        lanes,
+        per_connection,
+        per_user,
+        _parsed("--timeout", parse_duration, timeout),
+        _parsed("--max-time", parse_duration, max_time),
+    )
+    how = _parsed("--by", attribution.parsed, by)
+    try:
+        where = _parsed("URL", lambda text: address(text, permitted), url)
+    except Refused as refused:
+        _say(f"Refused: {refused}")
+        raise typer.Exit(REFUSED) from None
+    checked = _check(Check(url, where, asked, how, claim, sending, context(where.scheme, insecure)))
+    match output:
+        case Output.TABLE:
+            Console(highlight=False).print(split.table(checked))
+        case Output.JSON:
+            sys.stdout.write(split.to_json(checked))
+        case Output.JUNIT:
+            sys.stdout.write(split.to_junit(checked))
+    raise typer.Exit(_code(checked))
+
+
+def _sending(
+    rate: float,
+    most: int,
+    lanes: int | None,
+    per_connection: int,
+    per_user: int,
+    timeout: float,
+    longest: float,
+) -> "Sending":
+    from scenarios.checked import Sending
+
+    each = 1 if lanes is None else per_connection
+    return Sending(rate, most, lanes or LANES, each, per_user, timeout, longest)
+
+
+def _check(check: "Check") -> "Checked":
+    """The plan said, the requests sent, and a bar for who looks at it."""
+    from live.verify import verify
+    from reports import split_words
+
+    _say(f"Planned: {split_words.planned(check.claim, check.sending)}.")
+    if short := split_words.capped(check.claim, check.sending):
+        _say(short)
+        for text in split_words.by_chance(check.claim, check.sending.most):
+            _say(text)
+    with _bar() as told:
+        return verify(check, told)
+
+
+def _code(checked: "Checked") -> int:
+    from scenarios.judge import Verdict
+
+    if checked.why == "interrupted":
+        return INTERRUPTED
+    codes = {Verdict.ACCURATE: 0, Verdict.INACCURATE: 99}
+    return codes.get(checked.judgement.verdict or Verdict.TOO_FEW, 3)
+
+
+def _rate(text: str) -> float:
+    from pydantic import TypeAdapter, ValidationError
+
+    from scenarios.units import Rate
+
+    try:
+        found: float = TypeAdapter[float](Rate).validate_python(text)
+    except ValidationError:
+        raise ValueError(f"expected a rate such as 50/s; got {text!r}") from None
+    if not 0 < found <= MOST_RATE:
+        raise ValueError(f"expected a rate above 0 and up to {MOST_RATE:,.0f}/s; got {text!r}")
+    return found
+
+
+def _parsed(option: str, parse: Callable[[Any], Parsed], text: Any) -> Parsed:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    console = Console(stderr=True)
+    columns = TextColumn("answers"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("answers", total=None)
+        yield lambda done, planned: bar.update(task, completed=done, total=max(done, planned) or None)
