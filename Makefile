@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check bench clean
+.PHONY: install demo test check docs bench clean
 
 install: $(STAMP)
 
@@ -24,6 +24,11 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# the language reference from the models, and what commands print into the pages that show it
+docs: install
+	$(BIN)/rolloutlab schema -o markdown > docs/language.md
+	$(BIN)/python tests/docs/console.py README.md docs/tutorial.md docs/strategies/*.md
 
 bench: install
 	$(BIN)/python benchmarks/engine.py
