@@ -26,6 +26,7 @@ from rich.progress import (
 )
 
 from reports.files import put
+from rolloutlab_verify import verify_split
 from scenarios import explain as explained
 from scenarios.check import Level
 from scenarios.check import check as find
@@ -293,6 +294,65 @@ def explain(
         lines = [f"  {name}: {demand}" for name, demand in demands.items()]
         texts += ["\n".join((heading, *lines))] if lines else []
     Console(highlight=False, markup=False).print("\n\n".join(texts), soft_wrap=True)
+
+
+@app.command()
+def size(
+    scenario: Annotated[
+        str | None, typer.Argument(metavar="SCENARIO", help="Ask about a guard of this scenario.")
+    ] = None,
+    detect: Annotated[
+        str | None,
+        typer.Option(metavar="'A%->B%'", help="A rise to be seen; with --share, another share than that."),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="To know --share to so many points, e.g. 1%.")
+    ] = None,
+    share: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Of requests that reach the candidate.")
+    ] = None,
+    requests: Annotated[str | None, typer.Option(metavar="N", help="What so many can tell.")] = None,
+    limit: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Above it, a window of --requests fails.")
+    ] = None,
+    rate: Annotated[str | None, typer.Option(metavar="RATE", help="Of all requests, e.g. 200/s.")] = None,
+    strategy: Annotated[str | None, typer.Option("--strategy", "-s", help="Whose guard.")] = None,
+    guard: Annotated[str | None, typer.Option("--guard", "-g", help="Which guard.")] = None,
+    candidate: CandidateOption = None,
+    alpha: Annotated[str, typer.Option(metavar="SHARE", help="False alarms that are accepted.")] = "5%",
+    power: Annotated[str, typer.Option(metavar="SHARE", help="Of what is to be seen, so much is.")] = "90%",
+    output: Annotated[Plain, typer.Option("--output", "-o")] = Plain.TABLE,
+    overrides: SetOption = None,
+) -> None:
+    """Say how many requests a question takes, how long, and what a guard can and cannot see.
+
+    Ask in one of these ways: --detect '1%->2%' · --share 10% --detect 15% · --precision 1% --share 10% ·
+    --requests 10 --share 10% · --requests 50 --limit 1% · SCENARIO --strategy canary --guard errors
+    """
+    from reports import size as sizes
+    from reports import size_guard as guards
+    from reports.compare import dumps
+    from scenarios import size_asked
+    from scenarios.size_guard import Answer
+
+    options = size_asked.Options(
+        detect, precision, share, requests, limit, rate, alpha, power, strategy, guard, tuple(candidate or ())
+    )
+    if scenario is None:
+        if overrides:
+            raise typer.BadParameter("only with a SCENARIO", param_hint="--set")
+        asked = size_asked.asked(options)
+        document, text = partial(sizes.document, asked), partial(sizes.text, asked)
+    else:
+        answer = Answer(size_asked.case(load(scenario, overrides or ()), options))
+        document, text = partial(guards.document, answer), partial(guards.text, answer)
+    if output is Plain.JSON:
+        sys.stdout.write(dumps(document()))
+    else:
+        Console(highlight=False).print(text())
+
+
+app.command("verify-split")(verify_split)
 
 
 @app.command("import")
