@@ -6,9 +6,10 @@ One thread serves each, with asyncio. The version is in the header X-Version: ca
 import asyncio
 import hashlib
 import random
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 Chooses = Callable[[str], str]
 """From the head of a request to its version, for one connection."""
@@ -122,3 +123,38 @@ def serving(opens: Opens) -> Iterator[str]:
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+
+
+@contextmanager
+def talking(serves: Callable[[socket.socket], object]) -> Iterator[str]:
+    """A server that hands every connection to a function, each in a thread, and ends it after; as its URL."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        threading.Thread(target=_accept, args=(listener, serves), daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+def _accept(listener: socket.socket, serves: Callable[[socket.socket], object]) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        threading.Thread(target=_hand, args=(connection, serves), daemon=True).start()
+
+
+def _hand(connection: socket.socket, serves: Callable[[socket.socket], object]) -> None:
+    with connection, suppress(OSError):
+        serves(connection)
+
+
+def read_head(connection: socket.socket) -> bytes:
+    """One request's head; empty at the end of the connection."""
+    read = b""
+    while b"\r\n\r\n" not in read:
+        piece = connection.recv(65536)
+        if not piece:
+            return b""
+        read += piece
+    return read

@@ -11,7 +11,7 @@ import ssl
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
 from typing import Any
 
 from live.address import Address
@@ -86,7 +86,7 @@ class _Wire:
         return io.BufferedReader(_Timed(self._sock, self.until))
 
     def close(self) -> None:
-        self._sock.close()
+        """`http.client` closes before it has read a body without a length; `Connection` does after."""
 
 
 class Connection:
@@ -168,11 +168,13 @@ class Connection:
 
 
 def _body(response: HTTPResponse) -> tuple[bytes, bool]:
-    """The body up to its bound, and whether that is all of it."""
+    """The body up to its bound, and whether that is all of it. IncompleteRead where it ends too soon."""
     pieces, size = [], 0
     while size <= MAX_BODY and (piece := response.read(_PIECE)):
         pieces.append(piece)
         size += len(piece)
+    if size <= MAX_BODY and response.length:
+        raise IncompleteRead(b"", response.length)
     return b"".join(pieces)[:MAX_BODY], size <= MAX_BODY
 
 

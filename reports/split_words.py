@@ -27,8 +27,10 @@ def planned(claim: Claim, sending: Sending) -> str:
     """How many requests, what for, and how long that takes."""
     seconds = quantity(claim.requests / sending.rate, "s").value
     text = f"{claim.requests:,} requests, {seconds} at {sending.rate:g}/s: {aim(claim)}"
-    if claim.fixed is not None and claim.fixed >= claim.needed:
+    if claim.requests > claim.needed:
         return f"{text}; {claim.needed:,} would do"
+    if claim.requests == claim.textbook:
+        return text
     return (
         f"{text} ({claim.textbook:,} by the textbook; the rest is for the exact test and for stopping early)"
     )

@@ -107,7 +107,7 @@ def attributed(by: By, reply: Reply) -> Named | Untold:
         return Named(str(reply.status))
     if isinstance(by, ByBody):
         found = _found(by.pattern, reply.body)
-        return found if found or reply.whole else Untold.CUT
+        return found if isinstance(found, Named) or reply.whole else Untold.CUT
     values = reply.values(by.name) if isinstance(by, ByHeader) else _cookies(by.name, reply)
     return _one([value.strip() for value in values if value.strip()])
 

@@ -1,8 +1,8 @@
 """Is a split what it claims? Accurate, inaccurate, or too few answers to say. Pure.
 
-The chance of condemning a split that is as claimed is at most 5 % where requests are independent: 0.5 % goes
-to looking at it all the while (a confidence sequence), 4.5 % to one exact test at the end. Where they are
-not, answers count as the effective number of independent ones, by the design effect that is seen in them.
+The chance of condemning a split that is as claimed is below 5 %: 0.5 % goes to looking at it all the while (a
+confidence sequence), 3.5 % to one exact test at the end, and the rest is left for what is estimated: where
+requests are not independent, answers count as so many that are, by the design effect that is seen in them.
 """
 
 import math
@@ -19,7 +19,7 @@ from scenarios.dependence import Effect, effect
 from scenarios.sequential import anytime, around, half_width, power
 from scenarios.split import ALPHA, POWER, requests_for_precision, requests_to_detect
 
-EARLY = 0.005  # of the 5 %: for stopping early
+EARLY, LAST = 0.005, 0.035  # of the 5 %: for stopping early, and for the exact test
 LOOKS = 40  # on the way to the planned number
 MOST_UNTOLD = 0.01  # share of answers whose version may be unknown before accurate is more than can be said
 HOPELESS = 20  # first answers of which not one names a version
@@ -81,7 +81,7 @@ class Claim:
     @cached_property
     def needed(self) -> int:
         """Independent requests that the exact test takes to do what the aim says, with room to stop early."""
-        level = (ALPHA - EARLY) / self.tests
+        level = LAST / self.tests
         return max(_planned(share, self.aim, level) for share in self.shares.values())
 
     @property
@@ -251,7 +251,7 @@ def _share(claim: Claim, answers: Answers, name: str, expected: float, seen: Eff
     hits, untold, scale = int(np.count_nonzero(_hits(answers, name))), answers.untold, 1 / seen.value
     total = answers.total * scale
     low, high = ((hits + extra) * scale for extra in (0, untold))
-    early, final = EARLY / claim.tests, (ALPHA - EARLY) / claim.tests
+    early, final = EARLY / claim.tests, LAST / claim.tests
     if last:
         interval = exact(low, total, 1 - final)[0], exact(high, total, 1 - final)[1]
     else:
