@@ -68,10 +68,12 @@ def _folder(world: Traversable) -> Path | None:
     return world.parent if isinstance(world, Path) else None
 
 
-def _built(root: Mapping, problems: list[Problem], folder: Path | None = None) -> Scenario:
-    """The scenario of a document in which `problems` have been found so far."""
+def _built(
+    root: Mapping, problems: list[Problem], folder: Path | None = None, *, resolved: bool = False
+) -> Scenario:
+    """The scenario of a document in which `problems` have been found so far; `resolved`: nothing inherits."""
     problems += _format(root)
-    problems += inherit(root)
+    problems += [] if resolved else inherit(root)
     problems += embed(root, folder)
     try:
         scenario = Scenario.model_validate(plain(root))
@@ -244,7 +246,8 @@ def from_document(document: dict[str, Any]) -> Scenario:
     if isinstance(order, dict):
         inside |= {key: _in_order(inside[key], order.get(key)) for key in _ORDERED if key in inside}
     root = of_json(inside, Mark("document", None))
-    return _built(_one_mapping([root], [], "document"), [])
+    # what a candidate does not say there it has not, whatever the candidate of `versions` has
+    return _built(_one_mapping([root], [], "document"), [], resolved=True)
 
 
 def digest(scenario: Scenario) -> str:

@@ -249,3 +249,23 @@ def test_importing_the_loader_imports_no_heavy_library():
     code = f"import sys, scenarios.load; print([m for m in {heavy.split()} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_stored_candidate_does_not_inherit_again():
+    """A variant `from: stable` stays without what the candidate of `versions` has beyond stable."""
+    text = EXAMPLE_OF_TWO + "candidates: {bad: {}, good: {from: stable}}\n"
+    scenario = loads(text)
+    again = from_document(as_document(scenario))
+    assert scenario.candidates["good"].leak is None
+    assert again == scenario
+    assert digest(again) == digest(scenario)
+
+
+EXAMPLE_OF_TWO = """\
+format: rolloutlab/1
+name: shop
+service: {replicas: 2}
+versions: {stable: {}, candidate: {from: stable, leak: {over: 5m, slower: 2}, warm_up: {slower: 2, lasting: 1m}}}
+traffic: {rate: 10/s}
+strategies: {rolling: {rolling: {}}}
+"""
