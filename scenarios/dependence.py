@@ -54,9 +54,9 @@ def effect(hits: Hits, connections: Groups, users: Groups | None, expected: floa
     found = [clustered(hits, connections, Basis.CONNECTIONS)]
     if users is not None:
         found.append(clustered(hits, users, Basis.USERS))
-    serial = stretches(hits, expected)
-    largest = max([*found, serial], key=lambda one: one.value)
-    return largest if largest.value > 1 else serial
+    largest = max(found, key=lambda one: one.value)
+    serial = stretches(hits, expected, largest.value)
+    return largest if serial.basis is Basis.INDEPENDENT else serial
 
 
 def clustered(hits: Hits, groups: Groups, basis: Basis) -> Effect:
@@ -82,11 +82,12 @@ def clustered(hits: Hits, groups: Groups, basis: Basis) -> Effect:
     return Effect(max(1.0, _widened(squares / (n * share * (1 - share)), clusters)), basis, clusters)
 
 
-def stretches(hits: Hits, expected: float) -> Effect:
+def stretches(hits: Hits, expected: float, known: float = 1.0) -> Effect:
     """The design effect along the order of requests, by the spread between stretches of equal length.
 
-    1 unless that spread is one which independent answers would hardly ever have (chi-squared, either tail).
-    Where it is small the upper end of the variance's interval counts, and never less than one request.
+    1 unless that spread is one that answers of the `known` design effect hardly ever have (chi-squared,
+    either tail; the lower one only for answers that are not alike). Where it is small the upper end of the
+    variance's interval counts, and never less than one request.
     """
     n, share = len(hits), float(np.mean(hits)) if len(hits) else 0.0
     rarer = min(expected, 1 - expected)
@@ -96,20 +97,20 @@ def stretches(hits: Hits, expected: float) -> Effect:
         return Effect(1.0, Basis.INDEPENDENT, n)
     counts = hits[: number * length].reshape(number, length).sum(axis=1)
     binomial = length * share * (1 - share)
-    return _spread(float(np.sum((counts - counts.mean()) ** 2)) / binomial, number, n, share)
+    least = 1 / (n * share * (1 - share))
+    return _spread(float(np.sum((counts - counts.mean()) ** 2)) / binomial, number, known, least)
 
 
-def _spread(squares: float, number: int, n: int, share: float) -> Effect:
+def _spread(squares: float, number: int, known: float, least: float) -> Effect:
     """The effect of a sum of squares, in units of what one independent stretch would have as its variance."""
     from scipy.special import chdtr, chdtrc, chdtri
 
     free = number - 1
-    if chdtrc(free, squares) < SURE:
+    if chdtrc(free, squares / known) < SURE:
         return Effect(_widened(squares / free, number), Basis.TIME, number)
-    if chdtr(free, squares) < SURE:
-        least = 1 / (n * share * (1 - share))
+    if known == 1 and chdtr(free, squares) < SURE:
         return Effect(min(1.0, max(least, squares / float(chdtri(free, 1 - UPPER)))), Basis.IN_TURN, number)
-    return Effect(1.0, Basis.INDEPENDENT, n)
+    return Effect(1.0, Basis.INDEPENDENT, number)
 
 
 def _widened(value: float, clusters: int) -> float:
