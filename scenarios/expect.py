@@ -66,17 +66,21 @@ Status = Annotated[
 class Answers(Model):
     """What a version answers with, as far as it tells versions apart: headers, and what is in the body."""
 
-    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
-    body: Text = ""
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict, description="of every answer")
+    body: Text = Field("", description="of every answer")
 
 
 class Request(Model):
     """A request as one would send it with curl."""
 
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
-    host: Annotated[str, _matching(_HOST, "a host, such as www.test.com")] | None = None
-    path: Annotated[str, _matching(_PATH, "a path, such as /")] = "/"
-    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = Field(
+        "GET", description="as curl -X"
+    )
+    host: Annotated[str, _matching(_HOST, "a host, such as www.test.com")] | None = Field(
+        None, description="such as www.test.com"
+    )
+    path: Annotated[str, _matching(_PATH, "a path, such as /")] = Field("/", description="such as /cart")
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict, description="by name, as curl -H")
     cookies: dict[HeaderName, HeaderValue] = Field(
         default_factory=dict, description="by name; an empty text for a cookie without a value"
     )
@@ -100,7 +104,7 @@ class Request(Model):
 class Wanted(Model):
     """What an answer must be like to fit; all of it."""
 
-    version: Literal["stable", "candidate"] | None = None
+    version: Literal["stable", "candidate"] | None = Field(None, description="who must have answered")
     status: Status | None = Field(None, description="a status, a class such as 2xx, or none: no answer")
     headers: dict[HeaderName, Pattern] = Field(
         default_factory=dict, description="by name, a regular expression found anywhere in the value"
@@ -127,8 +131,8 @@ class Expectation(Model):
     strategy: Name | None = Field(None, description="while this one releases; without the key, any that can")
     candidate: Name | None = Field(None, description="with this candidate; without the key, with every one")
     when: Name = Field(END, description="as this stage ends (`explain` lists them), or end: at the horizon")
-    request: Request = Request()
-    answers: Wanted
+    request: Request = Field(Request(), description="what is sent")
+    answers: Wanted = Field(description="what must come back")
     times: int = Field(1, strict=True, ge=1, le=MOST_REQUESTS, description="how often the request is sent")
     at_least: int | None = Field(None, strict=True, ge=0, description="answers that fit, out of `times`")
     at_most: int | None = Field(None, strict=True, ge=0, description="answers that fit, out of `times`")
