@@ -12,6 +12,7 @@ from rich.text import Text
 from reports import expect as expectations
 from reports.compare import dumps as canonical
 from reports.figures import FIGURES, HEADLINES, Measured, Missing, Value
+from reports.weights import Accuracy, Weighing, weighing
 from reports.words import Written, plain, quantity, reason
 from scenarios.record import Record
 from scenarios.release import Kind
@@ -35,6 +36,7 @@ class Story:
 
     def __init__(self, record: Record, measured: Measured, path: str) -> None:
         self.record, self.measured, self.path = record, measured, path
+        self.weighed = weighing(record) if record.outcome is not None else None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         trial = self.record.trial
@@ -45,6 +47,8 @@ class Story:
         yield self._events()
         yield Padding(self._outcome(), (1, 0))
         yield from self._expected()
+        if self.weighed is not None and self.weighed.requests:
+            yield Padding(Text(f"weight  {_weight(self.weighed)}"), (0, 0, 1, 0))
         yield self._figures()
         yield Padding(Text(f"record  {plain(self.path)}"), (1, 0, 0, 0))
 
@@ -92,11 +96,40 @@ class Story:
             yield grid
 
 
+def _weight(weighed: Weighing) -> str:
+    """Whether the split was what it should be, with its numbers."""
+    low, high = weighed.interval()
+    needed = f"; {weighed.needed:,} would tell" if weighed.accuracy is Accuracy.TOO_FEW else ""
+    return (
+        f"{weighed.accuracy}: {weighed.candidate / weighed.requests:.2%} of {weighed.requests:,} requests "
+        f"reached the candidate, {weighed.intended:.2%} were meant to; off by {low:+.2%} to {high:+.2%} with "
+        f"95 % confidence, {weighed.tolerance:.2%} allowed{needed}"
+    )
+
+
 def _shown(figure: Value | Missing, unit: str) -> tuple[str, str]:
     if isinstance(figure, Missing):
         return reason(figure.why), ""
     written: Written = quantity(figure.value, unit)
     return written.value, unit if unit == "pod-seconds" else ""
+
+
+def _weight_document(record: Record) -> dict[str, Any] | None:
+    weighed = weighing(record) if record.outcome is not None else None
+    if weighed is None or not weighed.requests:
+        return None
+    low, high = weighed.interval()
+    return {
+        "accuracy": str(weighed.accuracy),
+        "candidate": weighed.candidate,
+        "requests": weighed.requests,
+        "intended": weighed.intended,
+        "low": low,
+        "high": high,
+        "tolerance": weighed.tolerance,
+        "design_effect": weighed.design_effect,
+        "needed": weighed.needed,
+    }
 
 
 def story(record: Record, measured: Measured, path: str) -> Story:
@@ -128,6 +161,7 @@ def as_document(record: Record, measured: Measured) -> dict[str, Any]:
             {"name": p.name, "t": p.t, "fit": p.counts.fit, "of": p.counts.of, "by": dict(p.counts.by)}
             for p in record.expected
         ],
+        "weight": _weight_document(record),
         "events": [{"t": e.t, "kind": str(e.kind), "text": e.text} for e in record.events],
         "figures": {
             key: {"unit": FIGURES[key].unit, "value": None, "why": figure.why}

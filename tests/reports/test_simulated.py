@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from reports.capacity import capacity
 from reports.figures import Arms, Measured, Missing, Value, measure
 from reports.series import series
+from reports.story import as_document, story
 from scenarios import load
 from scenarios.record import ARM, Record, Trial
 from scenarios.release import Verdict
@@ -116,3 +118,15 @@ def test_series_add_up_to_the_figures(done: Done, key: tuple[str, str]) -> None:
     assert drawn.failures[after].sum() == found["failed_requests"]
     assert np.maximum(0, drawn.before - drawn.capacity[after]).sum() <= found["capacity_loss"] + 1e-6
     assert np.maximum(0, drawn.pods[after] - 6).sum() == pytest.approx(found["extra_cost"], abs=3)
+
+
+def test_a_story_says_whether_the_split_was_as_asked() -> None:
+    scenario = load.load("quickstart", ("strategies.canary.canary.hold=4m",))
+    record = simulate(Trial(scenario, "canary", "healthy", 1))
+    said = as_document(record, measure(record))["weight"]
+    assert said["accuracy"] == "accurate"
+    assert said["intended"] == pytest.approx((0.05 + 0.25 + 0.5) / 3, abs=0.02)
+    assert said["low"] <= 0 <= said["high"]
+    with (console := Console(width=100)).capture() as shown:
+        console.print(story(record, measure(record), "there"))
+    assert "weight  accurate:" in shown.get()
