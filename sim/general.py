@@ -38,7 +38,6 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
 from sim import kernel
@@ -88,6 +87,7 @@ from sim.kernel import (
     least_loaded,
     leave,
     mix,
+    opener,
     pods_in,
     quantile,
     routes_in,
@@ -231,81 +231,15 @@ def references(general: General) -> Array:
     return kernel.references(general)
 
 
-_f8, _i8, _u8, _u4, _u1 = (
-    kernel.pointer_to(kind) for kind in (types.float64, types.int64, types.uint64, types.uint32, types.uint8)
-)
 PAUSES, DEAD = 37, 43  # rows of `references`: how many tries clients have, and room for deaths
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _slots(more):
-    return Slots(
-        _f8(more[0, 0]),
-        _f8(more[1, 0]),
-        _f8(more[2, 0]),
-        _i8(more[3, 0]),
-        _f8(more[4, 0]),
-        _f8(more[5, 0]),
-        _i8(more[6, 0]),
-        _i8(more[7, 0]),
-        _i8(more[8, 0]),
-        _i8(more[9, 0]),
-        _i8(more[10, 0]),
-    )
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _later(more):
-    return Later(
-        _f8(more[11, 0]), _i8(more[12, 0]), _i8(more[13, 0]), _i8(more[14, 0]), _i8(more[15, 0]),
-        _i8(more[16, 0]), _f8(more[17, 0]), _f8(more[18, 0]), _i8(more[19, 0]), _i8(more[20, 0]),
-        _i8(more[21, 0]),
-    )  # fmt: skip
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _holders(more):
-    return Holders(
-        _i8(more[22, 0]),
-        _i8(more[23, 0]),
-        _i8(more[24, 0]),
-        _i8(more[25, 0]),
-        _f8(more[26, 0]),
-        _f8(more[27, 0]),
-    )
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _people(more):
-    return People(_u1(more[28, 0]), _u1(more[29, 0]), _i8(more[30, 0]), _i8(more[31, 0]), _f8(more[32, 0]))
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _chances(more):
-    return Chances(
-        _f8(more[33, 0]),
-        _f8(more[34, 0]),
-        _f8(more[35, 0]),
-        _f8(more[36, 0]),
-        _f8(more[37, 0]),
-        _f8(more[38, 0]),
-        _u8(more[39, 0]),
-    )
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _tries(more):
-    return Tries(_i8(more[40, 0]), _i8(more[41, 0]), _u4(more[42, 0]))
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _deaths(more):
-    return Deaths(_i8(more[43, 0]), _f8(more[44, 0]), _i8(more[45, 0]))
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _settings(more):
-    return Settings(_f8(more[46, 0]), _i8(more[47, 0]))
+_slots = opener(Slots, "f8 f8 f8 i8 f8 f8 i8 i8 i8 i8 i8", 0)
+_later = opener(Later, "f8 i8 i8 i8 i8 i8 f8 f8 i8 i8 i8", 11)
+_holders = opener(Holders, "i8 i8 i8 i8 f8 f8", 22)
+_people = opener(People, "u1 u1 i8 i8 f8", 28)
+_chances = opener(Chances, "f8 f8 f8 f8 f8 f8 u8", 33)
+_tries = opener(Tries, "i8 i8 u4", 40)
+_deaths = opener(Deaths, "i8 f8 i8", 43)
+_settings = opener(Settings, "f8 i8", 46)
 
 
 def stamped(build: Any) -> Any:
