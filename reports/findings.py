@@ -317,7 +317,9 @@ def _endings(found: Sequence[Row], verdict: str, seeds: int, many: str, one: str
 
 
 def _least_harm(block: Block) -> list[str]:
-    """Who harms the fewest users, who is as good as far as chance tells, and who is worst."""
+    """Who harms the fewest users, who is as good as far as chance tells, and who is worst; nothing of one."""
+    if len(block.rows) < 2:
+        return []
     best, tied, worse = ranked(block.rows, USERS)
     if best is None and _unknown(block.rows, USERS):
         return [f"{block.seeds:,} seeds are too few to tell differences in users harmed from chance."]
