@@ -13,7 +13,9 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def chance(value: float) -> str:
-    """A probability to four digits: what is not certain never reads as if it were."""
+    """A probability to three digits: what is not certain never reads as if it were."""
+    if 0.0099995 < value < 0.9995:
+        return f"{value * 100:.3g} %"
     return "> 99.99 %" if 0.9999 < value < 1 else percent(float(f"{value:.4g}"))
 
 
@@ -22,6 +24,11 @@ def frequency(value: float, of: int) -> str:
     if 0 < value < 1:
         return chance(value)
     return f"< {percent(3 / of)}" if value == 0 else f"> {percent(1 - 3 / of)}"
+
+
+def requests(number: int) -> str:
+    """So many of them."""
+    return f"{number:,} request{'' if number == 1 else 's'}"
 
 
 def bar(part: float, width: int = WIDTH) -> str:

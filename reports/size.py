@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from reports.bars import Row, bars, chance
+from reports.bars import Row, bars, chance, requests
 from reports.digits import tidied
 from reports.words import listed, quantity
 from scenarios.size import (
@@ -59,9 +59,9 @@ def document(asked: Asked) -> Document:
     return tidy
 
 
-def _needed(requests: int, pace: Pace) -> Document:
-    time = {"rate": pace.rate, "share_counted": pace.share, "seconds": pace.seconds(requests)}
-    return {"requests": requests, **time}
+def _needed(number: int, pace: Pace) -> Document:
+    time = {"rate": pace.rate, "share_counted": pace.share, "seconds": pace.seconds(number)}
+    return {"requests": number, **time}
 
 
 def text(asked: Asked) -> RenderableType:
@@ -94,7 +94,7 @@ def _detect(q: Detect, pace: Pace) -> list[RenderableType]:
     rise = "a rise" if q.other > q.share else "a fall"
     way = f"only {rise} is looked for" if q.sides == 1 else "too many and too few both count"
     said: list[RenderableType] = [
-        Text(f"{_requests(q.requests)} to tell {chance(q.other)} from {chance(q.share)}", "bold"),
+        Text(f"{requests(q.requests)} to tell {chance(q.other)} from {chance(q.share)}", "bold"),
         Text(f"False alarms {chance(q.alpha)}, misses {chance(1 - q.power)}; {way}."),
         *_time(q.requests, pace),
         Text(),
@@ -125,7 +125,7 @@ def _draws(q: Draws, pace: Pace) -> list[RenderableType]:
     rows = [Row(f"{k:,}", q.chance(k), chance(q.chance(k))) for k in _likely(q)]
     low, high = _usual(q)
     said: list[RenderableType] = [
-        Text(f"{_requests(q.requests)}, {chance(q.share)} meant for the candidate", "bold"),
+        Text(f"{requests(q.requests)}, {chance(q.share)} meant for the candidate", "bold"),
         *_time(q.requests, pace),
         Text("how many reach it, and in how many of all tries", "dim"),
         bars(rows, full=max(row.part for row in rows)),
@@ -167,7 +167,7 @@ def _usual(q: Draws) -> tuple[int, int]:
 
 def _window(q: Window, pace: Pace) -> list[RenderableType]:
     said: list[RenderableType] = [
-        Text(f"A window of {_requests(q.requests)} that fails above {chance(q.limit)} failures", "bold"),
+        Text(f"A window of {requests(q.requests)} that fails above {chance(q.limit)} failures", "bold"),
         *_time(q.requests, pace),
     ]
     if q.share is not None and q.other is not None:
@@ -186,21 +186,17 @@ def _row(share: float, part: float, marks: Mapping[float, str]) -> Row:
     return Row(chance(share), part, chance(part), marks.get(share, ""))
 
 
-def _requests(number: int) -> str:
-    return f"{number:,} request{'' if number == 1 else 's'}"
-
-
 def _points(within: float) -> str:
     """A difference of shares."""
     return f"{within * 100:.3g} point{'' if within == 0.01 else 's'}"
 
 
-def _time(requests: int, pace: Pace) -> list[RenderableType]:
+def _time(needed: int, pace: Pace) -> list[RenderableType]:
     """How long that takes, where a rate was said."""
-    seconds = pace.seconds(requests)
+    seconds = pace.seconds(needed)
     if seconds is None or pace.rate is None:
         return []
     took = f"At {write_rate(pace.rate)} that takes {quantity(seconds, 's')}"
     if pace.share < 1:
-        took += f": {write_share(pace.share)} of {requests / pace.share:,.0f} requests"
+        took += f": {write_share(pace.share)} of {needed / pace.share:,.0f} requests"
     return [Text(took + ".")]

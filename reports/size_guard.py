@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reports.bars import Row, bars, chance, frequency
+from reports.bars import Row, bars, chance, frequency, requests
 from reports.digits import tidied
 from reports.words import listed, plain, quantity, shortened
 from scenarios.size import Detect
@@ -60,8 +60,8 @@ def _release(answer: Answer, share: float) -> Document:
 def _candidate(answer: Answer, name: str) -> Document:
     case, needed = answer.case, answer.needed(name)
     share = case.breaking(name)
-    requests = None if needed is None else needed.requests
-    return {"share": share, "requests": requests, **_release(answer, share)}
+    number = None if needed is None else needed.requests
+    return {"share": share, "requests": number, **_release(answer, share)}
 
 
 def _stage(answer: Answer, at: WindowAt) -> Document:
@@ -169,7 +169,7 @@ def _to_tell(answer: Answer, name: str, needed: Detect) -> str:
     stages = ((at.phase.name, _takes(answer, at, name)) for at in answer.windows)
     times = [f"{quantity(took, 's')} at {plain(stage)}" for stage, took in stages if took is not None]
     more = f", and {len(times) - 3} more stages" if len(times) > 3 else ""
-    told = f"Telling {plain(name)} from stable takes {needed.requests:,} requests"
+    told = f"Telling {plain(name)} from stable takes {requests(needed.requests)}"
     return f"{told}: {listed(times[:3])}{more}."
 
 
@@ -189,7 +189,10 @@ def _picture(answer: Answer) -> Table:
         for p in answer.curve
     ]
     what = "true\nshare" if case.latency is None else "too\nslow"
-    return bars(rows, heads=(what, "release\nfails", "window\nfails"))
+    return bars(
+        rows,
+        heads=(what, "release\nfails", f"window\nat {shortened(plain(answer.windows[0].phase.name), 10)}"),
+    )
 
 
 def _mark(case: Case, marks: dict[float, str], share: float) -> str:

@@ -99,9 +99,9 @@ def _question(
         case ["precision"]:
             within = read.share("precision", options.precision, most=0.5)
             return Precision(0.5 if share is None else share, within, 1 - alpha) if within else None
-        case ["requests"] if share is not None:
+        case ["requests"] if options.share is not None:
             requests = read.requests(options.requests)
-            return Draws(share, requests) if requests else None
+            return Draws(share, requests) if share and requests else None
         case ["limit", "requests"] | ["detect", "limit", "requests"] if options.share is None:
             pair = None if options.detect is None else read.pair(options.detect)
             requests, limit = read.requests(options.requests), read.share("limit", options.limit, ends=True)
@@ -110,8 +110,7 @@ def _question(
         case ["detect"]:
             return _detect(read, options, share, alpha, power)
         case _:
-            if options.share is None or share is not None:
-                read.wrong("size", f"expected one of: {_KINDS}", None)
+            read.wrong("size", f"expected one of: {_KINDS}", None)
             return None
 
 
