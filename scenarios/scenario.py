@@ -16,7 +16,7 @@ from scenarios.plan import CANDIDATE, STABLE, Plan, SetRoute, SetVersion
 from scenarios.prefer import Prefer
 from scenarios.require import Requirement
 from scenarios.route import Unrealisable, lower
-from scenarios.routers import KubeProxy, Router
+from scenarios.routers import IngressNginx, KubeProxy, Router
 from scenarios.strategies import Written
 from scenarios.units import write_duration
 from scenarios.version import Pods, Service, Version
@@ -133,6 +133,15 @@ class Scenario(Model):
                 kind = next(iter(fault.model_fields_set))
                 there = "only node 0" if nodes == 1 else f"nodes 0 to {nodes - 1}"
                 yield ("faults", index, kind, "node"), f"the cluster has {there}"
+
+    @model_validator(mode="after")
+    def _cookies_are_users(self) -> Self:
+        pooled = self.traffic.connections is not None and self.traffic.connections.pool is not None
+        for name, router in self.routers.items():
+            if pooled and isinstance(router, IngressNginx) and router.affinity != "none":
+                text = "a session cookie is a user's, and users of traffic.connections.pool have none"
+                raise Misplaced((("routers", name, "affinity"), text))
+        return self
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:

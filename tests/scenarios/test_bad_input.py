@@ -319,7 +319,6 @@ LATER = [
     ("", "services: {web: {replicas: 4}}", "services"),
     ("", "database: {}", "database"),
     ("", "compatibility: []", "compatibility"),
-    ("", "expect: [{name: a}]", "expect"),
     ("service", "calls: {api: 5}", "calls"),
     ("service", "uses: db", "uses"),
     ("cluster", "pods: {startup: {period: 10s}}", "startup"),
@@ -388,6 +387,12 @@ def test_mistakes_in_people_routers_and_faults_are_named(place, text, said):
     found = problems(GOOD, f"{place}={text}")
     assert found
     assert any(said in line for line in found), found
+
+
+def test_a_pool_of_connections_has_no_session_cookies():
+    found = problems(GOOD, "routers.edge.affinity=sticky", "traffic.connections={pool: 20}")
+    assert len(found) == 1
+    assert "a session cookie is a user's" in found[0]
 
 
 def test_every_model_in_the_tables_of_later_exists():
