@@ -26,6 +26,7 @@ from pathlib import Path
 
 SCREEN = {"COLUMNS": "100", "TERM": "dumb"}
 ELIDED = "…"
+EDGE = 3  # lines by which the beginning and the end of a part are found again
 FENCED = re.compile(r"^```(yaml|diff|console)(?: (>> )?(\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -136,19 +137,29 @@ def matches(expected: tuple[str, ...], printed: list[str]) -> bool:
 
 
 def refreshed(expected: tuple[str, ...], printed: list[str]) -> list[str]:
-    """What the page should say, with the same parts left out: a part is where most of it is found again."""
+    """What the page should say, with the same parts left out.
+
+    A part goes from where its first lines are found again to where its last ones are, so lines in between may
+    come and go.
+    """
     if ELIDED not in expected:
         return printed
-    found: list[str] = []
-    for part in _parts(expected):
+    found, at, parts = list[str](), 0, list(_parts(expected))
+    for place, part in enumerate(parts):
         if part == [ELIDED]:
             found.append(ELIDED)
             continue
-        starts = range(max(1, len(printed) - len(part) + 1))
-        best = max(starts, key=lambda at: _alike(part, printed[at : at + len(part)]))
-        found += printed[best : best + len(part)]
-        printed = printed[best + len(part) :]
+        start = _where(part[:EDGE], printed, at) if place else 0
+        end = _where(part[-EDGE:], printed, start) + len(part[-EDGE:])
+        at = len(printed) if place == len(parts) - 1 else end
+        found += printed[start:at]
     return found
+
+
+def _where(lines: list[str], printed: list[str], first: int) -> int:
+    """The place from `first` on at which the lines are most alike to what was printed."""
+    starts = range(first, max(first + 1, len(printed) - len(lines) + 1))
+    return max(starts, key=lambda at: _alike(lines, printed[at : at + len(lines)]))
 
 
 def _parts(lines: tuple[str, ...]) -> Iterator[list[str]]:
