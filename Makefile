@@ -28,7 +28,7 @@ check: install
 # the language reference from the models, and what commands print into the pages that show it
 docs: install
 	$(BIN)/rolloutlab schema -o markdown > docs/language.md
-	$(BIN)/python tests/docs/console.py README.md docs/tutorial.md docs/strategies/*.md
+	$(BIN)/python tests/docs/console.py $$(grep -l '^```console' README.md docs/*.md docs/*/*.md)
 
 bench: install
 	$(BIN)/python benchmarks/engine.py
