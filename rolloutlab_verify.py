@@ -73,7 +73,8 @@ def verify_split(
     per_user: Annotated[int, typer.Option(min=1, max=1_000_000, help="Requests of each {user}.")] = 1,
     rate: Annotated[str, typer.Option(metavar="RATE", help="Requests, at most.")] = "50/s",
     requests: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Send so many, however many it takes to be sure.")
+        int | None,
+        typer.Option(min=1, max=1_000_000, help="Send so many, to see what they show or to be surer."),
     ] = None,
     max_requests: Annotated[int, typer.Option(min=1, max=1_000_000, help="Never send more.")] = MOST,
     timeout: Annotated[str, typer.Option(metavar="DURATION", help="For each answer.")] = "5s",

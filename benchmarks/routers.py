@@ -77,12 +77,16 @@ def _edge(share: float) -> bytes:
 class _Serving(asyncio.Protocol):
     """One connection: answers requests without a body, and closes where it is asked to."""
 
-    def __init__(self, opens: Opens) -> None:
-        self._chooses, self._read = opens(), b""
+    def __init__(self, opens: Opens, open_: set[asyncio.Transport]) -> None:
+        self._chooses, self._read, self._open = opens(), b"", open_
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._open.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._open.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._read += data
@@ -98,21 +102,32 @@ class _Serving(asyncio.Protocol):
                 self._transport.close()
 
 
+async def _ended(server: asyncio.Server, open_: set[asyncio.Transport]) -> None:
+    """Nothing is left open: connections that are just being accepted get their transport first."""
+    server.close()
+    await asyncio.sleep(0)
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
+    for transport in list(open_):
+        transport.abort()
+    await server.wait_closed()
+    await asyncio.sleep(0)
+
+
 @contextmanager
 def serving(opens: Opens) -> Iterator[str]:
     """A server, as its URL."""
     loop, ready, ports = asyncio.new_event_loop(), threading.Event(), list[int]()
+    open_: set[asyncio.Transport] = set()
 
     def run() -> None:
         asyncio.set_event_loop(loop)
         server = loop.run_until_complete(
-            loop.create_server(lambda: _Serving(opens), "127.0.0.1", 0, backlog=512)
+            loop.create_server(lambda: _Serving(opens, open_), "127.0.0.1", 0, backlog=512)
         )
         ports.append(server.sockets[0].getsockname()[1])
         ready.set()
         loop.run_forever()
-        server.close()
-        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(_ended(server, open_))
         loop.close()
 
     thread = threading.Thread(target=run, daemon=True)

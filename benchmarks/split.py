@@ -69,18 +69,18 @@ class Came:
     plain: bool
 
 
-def check(case: Case, share: float, seed: str) -> Checked:
-    """One check of a server that sends this share."""
+def check(case: Case, share: float, seed: str, away: float = AWAY) -> Checked:
+    """One check of a server that sends this share, planned to tell one that is so far `away`."""
     rng = random.Random(seed)
     with routers.serving(case.opens(share, rng)) as url:
         sending = Sending(1e6, 20_000, 2, case.per_connection, case.per_user, 5.0, 300.0)
-        claim, request = Claim({"candidate": CLAIMED}, Detect(AWAY)), Request("GET", None, case.headers)
+        claim, request = Claim({"candidate": CLAIMED}, Detect(away)), Request("GET", None, case.headers)
         return verify(Check(url, address(url), request, ByHeader("X-Version"), claim, sending))
 
 
-def came(name: str, share: float, seed: int) -> Came:
+def came(name: str, share: float, seed: int, away: float = AWAY) -> Came:
     """What came of one check."""
-    checked = check(CASES[name], share, f"{name} {share} {seed}")
+    checked = check(CASES[name], share, f"{name} {share} {seed}", away)
     found, judgement = checked.judgement.shares[0], checked.judgement
     assert judgement.verdict is not None
     assert checked.answers.untold == 0

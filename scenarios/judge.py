@@ -201,7 +201,7 @@ def judge(claim: Claim, answers: Answers, end: End) -> Judgement:
     found = [_effect(answers, name, share) for name, share in claim.shares.items()]
     largest = max(found, key=lambda one: one.value)
     told = answers.total - answers.untold
-    reached = told / largest.value >= claim.requests
+    reached = told / largest.value >= claim.needed and answers.total >= (claim.fixed or 0)
     last = reached or end is End.CAP
     pairs = claim.shares.items()
     shares = tuple(_share(claim, answers, name, share, largest, last) for name, share in pairs)
@@ -249,17 +249,18 @@ def _share(claim: Claim, answers: Answers, name: str, expected: float, seen: Eff
     Answers of unknown version may be of any: the interval spans all that they could make of it.
     """
     hits, untold, scale = int(np.count_nonzero(_hits(answers, name))), answers.untold, 1 / seen.value
-    total = answers.total * scale
-    low, high = ((hits + extra) * scale for extra in (0, untold))
-    early, final = EARLY / claim.tests, LAST / claim.tests
-    if last:
-        interval = exact(low, total, 1 - final)[0], exact(high, total, 1 - final)[1]
-    else:
-        prior = around(expected, _reach(expected, claim.aim))
-        interval = anytime(low, total, early, prior)[0], anytime(high, total, early, prior)[1]
-    outside = not interval[0] <= expected <= interval[1]
-    verdict = Verdict.INACCURATE if outside else None
-    return Share(name, expected, hits, answers.total - untold, interval, verdict, seen)
+    total, prior = answers.total * scale, around(expected, _reach(expected, claim.aim))
+
+    def interval(counted: int) -> tuple[float, float]:
+        if last:
+            return exact(counted * scale, total, 1 - LAST / claim.tests)
+        return anytime(counted * scale, total, EARLY / claim.tests, prior)
+
+    low, high = interval(hits)
+    if untold:
+        high = interval(hits + untold)[1]
+    verdict = None if low <= expected <= high else Verdict.INACCURATE
+    return Share(name, expected, hits, answers.total - untold, (low, high), verdict, seen)
 
 
 def _reach(expected: float, aim: Precision | Detect) -> float:

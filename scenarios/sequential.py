@@ -35,24 +35,32 @@ def log_evidence(share: float, hits: float, of: float, prior: Prior) -> float:
     probability α at most (Robbins, Statistical methods related to the law of the iterated logarithm, Annals
     of Mathematical Statistics 41, 1970). Counts may be fractions: effective ones.
     """
+    return _mixed(hits, of, prior) - _likely(share, hits, of)
+
+
+def _mixed(hits: float, of: float, prior: Prior) -> float:
+    """Logarithm of the mean likelihood over the prior."""
     from scipy.special import betaln  # takes a moment to load
 
+    return float(betaln(prior.a + hits, prior.b + of - hits) - betaln(prior.a, prior.b))
+
+
+def _likely(share: float, hits: float, of: float) -> float:
+    """Logarithm of the likelihood of a share; minus infinity for what it forbids."""
     misses = of - hits
     if (share == 0 and hits > 0) or (share == 1 and misses > 0):
-        return math.inf
-    mixed = float(betaln(prior.a + hits, prior.b + misses) - betaln(prior.a, prior.b))
-    likely = (hits * math.log(share) if hits else 0.0) + (misses * math.log1p(-share) if misses else 0.0)
-    return mixed - likely
+        return -math.inf
+    return (hits * math.log(share) if hits else 0.0) + (misses * math.log1p(-share) if misses else 0.0)
 
 
 def anytime(hits: float, of: float, alpha: float, prior: Prior) -> tuple[float, float]:
     """The interval of the confidence sequence: all shares with less than 1/α evidence against them."""
     if of == 0:
         return 0.0, 1.0
-    best, most = hits / of, -math.log(alpha)
+    best, least = hits / of, _mixed(hits, of, prior) + math.log(alpha)
 
     def held(share: float) -> bool:
-        return log_evidence(share, hits, of, prior) < most
+        return _likely(share, hits, of) > least
 
     return _end(held, best, 0.0), _end(held, best, 1.0)
 
