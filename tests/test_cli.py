@@ -320,3 +320,23 @@ def test_scenarios_of_one_name_from_two_files_do_not_share_a_folder(call: Call, 
     (tmp_path / "mine.yaml").write_text(named, encoding="utf-8")
     assert call("run", "mine.yaml", *short).code == 0
     assert not (tmp_path / "runs" / "quickstart").exists()  # that is for the library's world
+
+
+def test_expectations_decide_the_exit_code_and_stand_everywhere(call: Call, tmp_path: Path) -> None:
+    expected = "expect: {new: {candidate: healthy, answers: {version: candidate}, times: 5}}\n"
+    (tmp_path / "expected.yaml").write_text(SMALL.replace("小世界", "expected") + expected, encoding="utf-8")
+    short = ("compare", "expected.yaml", "--jobs", "1", "--seeds", "1")
+    met = call(*short)
+    assert met.code == 0, met.err
+    assert "Expectations: 2 met" in met.out
+    page = (tmp_path / "runs" / "expected" / "report.html").read_text(encoding="utf-8")
+    assert "Expectations: 2 met" in page
+    broken = call(*short, "--set", "expect.new.answers.version=stable", "-o", "markdown")
+    assert broken.code == 99
+    assert "Expectations: 2 broken" in broken.out
+    undecided = call(*short, "--set", "expect.new.answers.body=x", "-o", "json")
+    assert undecided.code == 3
+    assert [e["result"] for e in json.loads(undecided.out)["expectations"]] == ["undecided"] * 2
+    told = call("run", "expected.yaml", "-s", "rolling", "-c", "healthy")
+    assert "it was 5 of 5" in told.out
+    assert "new: any strategy with healthy, at the horizon" in call("explain", "expected.yaml").out
