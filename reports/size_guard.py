@@ -222,5 +222,5 @@ def _assumed(answer: Answer) -> str:
     return (
         f"One window: exact, over Poisson numbers of requests. Releases: {releases:,} simulated in counts "
         f"(± {half * 100:.1g} points), windows overlapping. Failures come independently of each other; what "
-        "queues, crashes, removed pods and young pods add is left out."
+        "load, queues, crashes, removed pods and young pods add is left out."
     )

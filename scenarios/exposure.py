@@ -1,7 +1,7 @@
 """How many requests a guard may expect to see of each side, by stage, if nothing turns it back. Pure.
 
 An outline, from the plan alone: a hold lasts as long as it says, and what waits for pods lasts as long as
-pods of stable take on average; while they come, the shares are midway between before and after.
+the slowest pod of stable takes on average; while they come, the shares are midway between before and after.
 """
 
 import math
@@ -16,7 +16,6 @@ from scenarios.plan import CANDIDATE, Elapsed, Plan, Ready, SetVersion, Stage
 from scenarios.scenario import Scenario
 from scenarios.semantics.deployment_spec import RollingUpdate, resolve_fenceposts
 from scenarios.standing import Standing, standings
-from scenarios.version import Pods, Version
 
 _TIMES = 240
 _PROPAGATION = 1.0  # seconds until a route, or a pod that is ready, is known where requests are sent
@@ -147,18 +146,14 @@ def _phases(scenario: Scenario, plan: Plan, guard: str) -> Iterator[Phase]:
 
 
 def _without_hold(scenario: Scenario, now: Standing, plan: Plan) -> float:
-    """About how long a stage takes that waits for pods, or for a route alone."""
-    if not any(isinstance(condition, Ready) for condition in now.stage.until):
+    """About how long a stage takes that waits for the slowest pod of each round, or for a route alone."""
+    pools = [c.pool for c in now.stage.until if isinstance(c, Ready)]
+    if not pools:
         return _PROPAGATION
-    stable = scenario.versions.stable
-    return _PROPAGATION + _rounds(now.stage, dict(plan.start)) * pod_takes(scenario.pods(stable), stable)
-
-
-def pod_takes(pods: Pods, version: Version) -> float:
-    """From a pod's creation until it is available, on average; 0 for starting if it never does."""
-    start = 0.0 if version.start == "never" else version.start.distribution().mean()
-    probe = 0.0 if pods.readiness == "none" else pods.readiness.initial_delay + pods.readiness.period / 2
-    return float(start + probe + pods.min_ready)
+    rounds = _rounds(now.stage, dict(plan.start))
+    at_once = max(1, math.ceil(max(now.pods.get(pool, 0) for pool in pools) / rounds))
+    slowest = _ready_at(scenario, ((np.arange(_TIMES) + 0.5) / _TIMES) ** (1 / at_once))
+    return _PROPAGATION + rounds * (_PROPAGATION + float(slowest.mean()))
 
 
 def _rounds(stage: Stage, sizes: dict[str, int]) -> int:
