@@ -289,8 +289,8 @@ def _crowded(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:
 
 
 def _carried(scenario: Scenario, match: Match) -> bool:
-    attribute = f"{match.kind}.{match.name}"
-    return any(carries(match, {attribute: value}) for value in scenario.traffic.mix.get(attribute, {}))
+    mix = scenario.traffic.mix.items()
+    return any(carries(match, {attribute: value}) for attribute, values in mix for value in values)
 
 
 def _conversions(scenario: Scenario, path: str, plan: Plan) -> Iterator[Advice]:

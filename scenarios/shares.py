@@ -33,8 +33,11 @@ def shares(route: Route, mix: Mix) -> dict[Target, float]:
 
 
 def carries(match: Match, attributes: Mapping[str, str]) -> bool:
-    """Whether a request with these attributes matches; a broken pattern finds nothing."""
-    value = attributes.get(_attribute(match))
+    """Whether a request with these attributes matches; a broken pattern finds nothing.
+
+    Names of headers know no case, those of cookies do.
+    """
+    value = _value(match, attributes)
     if value is None:
         return False
     if match.pattern is not None:
@@ -45,5 +48,8 @@ def carries(match: Match, attributes: Mapping[str, str]) -> bool:
     return match.value is None or match.value == value
 
 
-def _attribute(match: Match) -> str:
-    return f"{match.kind}.{match.name}"
+def _value(match: Match, attributes: Mapping[str, str]) -> str | None:
+    name = f"{match.kind}.{match.name}"
+    if match.kind == "cookie" or name in attributes:
+        return attributes.get(name)
+    return next((value for key, value in attributes.items() if key.lower() == name.lower()), None)

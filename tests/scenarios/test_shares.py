@@ -45,7 +45,14 @@ def test_what_nobody_carries_sends_nobody_and_copies_are_no_share() -> None:
         (Match("header", "Region", pattern="^shen"), True),
         (Match("header", "Region", pattern="("), False),  # broken
         (Match("cookie", "Region"), False),
+        (Match("header", "region", "shenzhen"), True),  # names of headers know no case
+        (Match("header", "region", "Shenzhen"), False),  # their values do
     ],
 )
 def test_what_a_request_carries(match: Match, held: bool) -> None:
     assert carries(match, {"header.Region": "shenzhen"}) is held
+
+
+def test_names_of_cookies_know_their_case() -> None:
+    assert carries(Match("cookie", "beta"), {"cookie.beta": "x"})
+    assert not carries(Match("cookie", "beta"), {"cookie.Beta": "x"})
