@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.binomial import exact
+
 Floats: TypeAlias = NDArray[np.float64]
 
 CONFIDENCE, PREDICTION = 0.95, 0.9
@@ -188,17 +190,11 @@ def wilson(successes: int, of: int, confidence: float = CONFIDENCE) -> Interval 
 def clopper_pearson(
     successes: int, of: int, confidence: float = CONFIDENCE, design_effect: float = 1.0
 ) -> Interval | None:
-    """The exact interval of a share (Clopper and Pearson 1934): it never covers less than it says.
+    """The exact interval of a share (`scenarios.binomial`): it never covers less than it says.
 
-    With a `design_effect` of d, n observations in clusters count as n/d alone (Korn and Graubard 1998). None
-    of nothing.
+    With a `design_effect` of d, n observations in clusters count as n/d alone. None of nothing.
     """
-    if of == 0:
-        return None
-    tail, n = (1 - confidence) / 2, of / design_effect
-    k, inverse = successes / design_effect, _special().betaincinv
-    low = 0.0 if successes == 0 else float(inverse(k, n - k + 1, tail))
-    return Interval(low, 1.0 if successes == of else float(inverse(k + 1, n - k, 1 - tail)))
+    return Interval(*exact(successes, of, confidence, design_effect)) if of else None
 
 
 def prediction(values: Sequence[float]) -> Interval | None:
