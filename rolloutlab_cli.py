@@ -26,7 +26,7 @@ from rich.progress import (
 )
 
 from reports.files import put
-from rolloutlab_verify import verify_split
+from rolloutlab_verify import expect, verify_split
 from scenarios import explain as explained
 from scenarios.check import Level
 from scenarios.check import check as find
@@ -353,6 +353,7 @@ def size(
 
 
 app.command("verify-split")(verify_split)
+app.command("expect")(expect)
 
 
 @app.command("import")

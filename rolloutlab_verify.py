@@ -1,10 +1,11 @@
-"""The command `verify-split`: in a module of its own for its many options; part of `rolloutlab_cli`.
+"""The commands that send requests to an address, `verify-split` and `expect`; part of `rolloutlab_cli`.
 
 Exit codes: 0 accurate · 99 inaccurate · 3 too few · 2 bad input · 4 refused for safety · 130 interrupted.
 """
 
+import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -13,7 +14,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from scenarios.units import parse_duration
+
 if TYPE_CHECKING:
+    from live.address import Address
     from live.verify import Check
     from scenarios.checked import Checked, Sending
 
@@ -29,6 +33,16 @@ class Output(StrEnum):
     TABLE = "table"
     JSON = "json"
     JUNIT = "junit"
+
+
+class Plain(StrEnum):
+    """Formats on stdout, of expectations."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+SIGNS = {"met": "✓", "broken": "✗", "undecided": "?"}
 
 
 def verify_split(
@@ -92,12 +106,10 @@ def verify_split(
 
     Exit codes: 0 accurate · 99 inaccurate · 3 too few answers to say · 2 bad input · 4 refused for safety.
     """
-    from live.address import Refused, address
     from live.http import Request, context
     from live.verify import Check
     from reports import split
     from scenarios import attribution, split_asked
-    from scenarios.units import parse_duration
 
     expected = _parsed("--expect", split_asked.shares, expect)
     claim = _parsed("--detect", lambda _: split_asked.claim(expected, precision, detect, requests), None)
@@ -123,11 +135,7 @@ def verify_split(
         _parsed("--max-time", parse_duration, max_time),
     )
     how = _parsed("--by", attribution.parsed, by)
-    try:
-        where = _parsed("URL", lambda text: address(text, permitted), url)
-    except Refused as refused:
-        _say(f"Refused: {refused}")
-        raise typer.Exit(REFUSED) from None
+    where = _permitted(url, permitted)
     checked = _check(Check(url, where, asked, how, claim, sending, context(where.scheme, insecure)))
     match output:
         case Output.TABLE:
@@ -137,6 +145,97 @@ def verify_split(
         case Output.JUNIT:
             sys.stdout.write(split.to_junit(checked))
     raise typer.Exit(_code(checked))
+
+
+def expect(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Whose expectations.")],
+    address: Annotated[str, typer.Option(metavar="URL", help="Whom to ask; paths are the expectations'.")],
+    name: Annotated[
+        list[str] | None, typer.Option("--name", "-n", help="Only this expectation; may be repeated.")
+    ] = None,
+    when: Annotated[
+        str | None, typer.Option(metavar="STAGE", help="Only those of this stage, or of end.")
+    ] = None,
+    candidate: Annotated[
+        str | None, typer.Option("--candidate", "-c", help="Which is there; the first unless said.")
+    ] = None,
+    rate: Annotated[str, typer.Option(metavar="RATE", help="Requests, at most.")] = "50/s",
+    max_requests: Annotated[int, typer.Option(min=1, max=1_000_000, help="Never send more.")] = MOST,
+    timeout: Annotated[str, typer.Option(metavar="DURATION", help="For each answer.")] = "5s",
+    max_time: Annotated[str, typer.Option(metavar="DURATION", help="For each expectation.")] = "15m",
+    insecure: Annotated[bool, typer.Option("--insecure", "-k", help="Accept any certificate.")] = False,
+    permitted: Annotated[
+        str | None,
+        typer.Option(
+            "--yes-i-may-load", metavar="HOST", help="For an address that is not loopback or private."
+        ),
+    ] = None,
+    output: Annotated[Plain, typer.Option("--output", "-o", help="What stdout gets.")] = Plain.TABLE,
+) -> None:
+    """Ask an address what a scenario's `expect:` asks the simulation, judged by the same code.
+
+    Exit codes: 0 all met · 99 one is broken · 3 none broken, one undecided · 2 bad input · 4 refused.
+    """
+    from live.expect import probe
+    from live.http import context
+    from reports.expect import alone
+    from scenarios.load import load
+    from scenarios.result import Result, gravest
+
+    world = load(scenario)
+    _named("--candidate", [candidate] if candidate else [], world.variants)
+    _named("--name", name or [], world.expect)
+    variant = candidate or next(iter(world.variants))
+    chosen = {
+        key: one
+        for key, one in world.expect.items()
+        if (not name or key in name) and when in (None, one.when) and one.candidate in (None, variant)
+    }
+    if not chosen:
+        raise typer.BadParameter("the scenario has no such expectation", param_hint="--when")
+    if (total := sum(one.requests for one in chosen.values())) > max_requests:
+        raise typer.BadParameter(f"it takes {total:,} requests; --name chooses", param_hint="--max-requests")
+    each_rate = _parsed("--rate", _rate, rate)
+    each_timeout, longest = (
+        _parsed(option, parse_duration, text)
+        for option, text in (("--timeout", timeout), ("--max-time", max_time))
+    )
+    sending = _sending(each_rate, max_requests, None, 1, 1, each_timeout, longest)
+    where = _permitted(address, permitted)
+    trusted = context(where.scheme, insecure)
+    known = {side: world.version(side, variant).answers for side in ("stable", "candidate")}
+    _say(f"Planned: {total:,} requests, about {total / each_rate:,.0f} s at {rate}.")
+    with _bar() as told:
+        results = [
+            alone(one, probe(key, one, known, where, sending, trusted, told)) for key, one in chosen.items()
+        ]
+    if output is Plain.JSON:
+        rows = [{"name": one.name, "result": str(one.result), "message": one.text} for one in results]
+        document = {"format": "rolloutlab.expect/1", "address": address, "expectations": rows}
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+    else:
+        for one in results:
+            Console(highlight=False, markup=False).print(f"{SIGNS[str(one.result)]} {one.name}: {one.text}")
+    codes = {Result.MET: 0, Result.BROKEN: 99, Result.UNDECIDED: 3}
+    raise typer.Exit(codes[gravest(one.result for one in results)])
+
+
+def _named(option: str, names: Sequence[str], known: Iterable[str]) -> None:
+    there = list(known)
+    for name in names:
+        if name not in there:
+            raise typer.BadParameter(f"{name!r} is not there; there is {', '.join(there)}", param_hint=option)
+
+
+def _permitted(url: str, permitted: str | None) -> "Address":
+    """The address; exit code 4 for one that is somebody else's."""
+    from live.address import Refused, address
+
+    try:
+        return _parsed("URL", lambda text: address(text, permitted), url)
+    except Refused as refused:
+        _say(f"Refused: {refused}")
+        raise typer.Exit(REFUSED) from None
 
 
 def _sending(

@@ -88,9 +88,12 @@ def _ascii(host: str, url: str) -> str:
 
 
 def _target(parts: SplitResult) -> str:
+    return target((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+
+
+def target(path: str) -> str:
     """Path and query, as they stand in a request."""
-    query = f"?{parts.query}" if parts.query else ""
-    return quote((parts.path or "/") + query, safe=_KEPT)
+    return quote(path, safe=_KEPT)
 
 
 def _resolved(host: str, port: int) -> IP:
