@@ -156,7 +156,7 @@ def _present(pods: Pods, pool: str, version: int, first: int, last: int) -> NDAr
 
 def _stays(record: Record) -> bool:
     return any(
-        isinstance(change.route, Rules) and change.route.sticky is not Sticky.NO
+        isinstance(change.route, Rules) and change.route.sticky is not Sticky.NONE
         for change in record.truth.routes
     )
 
