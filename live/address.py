@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 IP: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 LONGEST = 4000
+PATIENCE = 1.0  # seconds to find out where somebody listens
 PORTS = {"http": 80, "https": 443}
 _OWN = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 OWN = tuple(ipaddress.ip_network(net) for net in _OWN)
@@ -46,13 +47,14 @@ def address(url: str, permitted: str | None = None) -> Address:
     parts = _parts(url)
     host = _ascii(parts.hostname or "", url)
     port = parts.port or PORTS[parts.scheme]
-    found = Address(parts.scheme, host, port, _target(parts), _resolved(host, port))
-    if not own(found.ip) and (permitted or "").lower() not in (host, (parts.hostname or "").lower()):
+    found = _resolved(host, port)
+    others = [ip for ip in found if not own(ip)]
+    if others and (permitted or "").lower() not in (host, (parts.hostname or "").lower()):
         raise Refused(
-            f"{host} is {found.ip}, neither loopback nor a private address: to load it takes its owner's word"
-            f"; if you have it: --yes-i-may-load {host}"
+            f"{host} is {others[0]}, neither loopback nor a private address: to load it takes its owner's"
+            f" word; if you have it: --yes-i-may-load {host}"
         )
-    return found
+    return Address(parts.scheme, host, port, _target(parts), _listening(found, port))
 
 
 def own(ip: IP) -> bool:
@@ -96,10 +98,26 @@ def target(path: str) -> str:
     return quote(path, safe=_KEPT)
 
 
-def _resolved(host: str, port: int) -> IP:
+def _resolved(host: str, port: int) -> list[IP]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise BadAddress(f"{host[:60]!r} has no address: {reason}") from None
-    return ipaddress.ip_address(str(found[0][4][0]).partition("%")[0])
+    texts = dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found)
+    return [ipaddress.ip_address(text) for text in texts]
+
+
+def family(ip: IP) -> socket.AddressFamily:
+    """What a socket to it is of."""
+    return socket.AF_INET6 if ip.version == 6 else socket.AF_INET
+
+
+def _listening(found: list[IP], port: int) -> IP:
+    """Of several addresses the first where somebody listens: localhost may be ::1 and 127.0.0.1."""
+    for ip in found if len(found) > 1 else ():
+        with socket.socket(family(ip), socket.SOCK_STREAM) as tried:
+            tried.settimeout(PATIENCE)
+            if tried.connect_ex((str(ip), port)) == 0:
+                return ip
+    return found[0]

@@ -14,7 +14,7 @@ from enum import StrEnum
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
 from typing import Any
 
-from live.address import Address
+from live.address import Address, family
 from scenarios.attribution import Reply
 
 MAX_BODY = 1 << 20
@@ -135,8 +135,7 @@ class Connection:
 
     def _connected(self, until: float, name: str) -> HTTPConnection:
         where = self._address
-        family = socket.AF_INET6 if where.ip.version == 6 else socket.AF_INET
-        self._sock = sock = socket.socket(family, socket.SOCK_STREAM)
+        self._sock = sock = socket.socket(family(where.ip), socket.SOCK_STREAM)
         sock.settimeout(_left(until))
         sock.connect((str(where.ip), where.port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

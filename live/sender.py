@@ -18,6 +18,7 @@ from scenarios.attribution import Reply
 from scenarios.checked import Sending
 
 USER = "{user}"
+ONCE = ("POST", "PATCH")  # may do something twice when sent twice
 GRACE = 2.0  # seconds that lanes have to end
 
 
@@ -94,7 +95,7 @@ class Sender:
         request, fresh = _for_user(self._request, user), connection.asked == 0
         last = connection.asked + 1 >= self._sending.per_connection
         result = connection.ask(request, last)
-        if not fresh and isinstance(result, Failure) and result.trouble is Trouble.CLOSED:
+        if not fresh and request.method not in ONCE and _ended(result):
             # an idle connection may end while a request is on its way (RFC 9112, 9.3.1): it is sent once more
             self._open.discard(connection)
             connection, number = self._connection()
@@ -115,6 +116,10 @@ class Sender:
         if number >= self._sending.most or self._over.wait(due - time.monotonic()) or self._over.is_set():
             return None
         return number
+
+
+def _ended(result: Reply | Failure) -> bool:
+    return isinstance(result, Failure) and result.trouble is Trouble.CLOSED
 
 
 def in_order(answers: Iterable[Answered]) -> Iterator[Answered]:

@@ -14,7 +14,7 @@ from reports.digits import tidied
 from reports.split_words import aim, assumed, by_chance, headline, percent, planned, remarks
 from reports.words import plain, quantity, shortened
 from scenarios.checked import Checked
-from scenarios.judge import End, Share, Verdict
+from scenarios.judge import Share, Verdict
 
 FORMAT = "rolloutlab.split/1"
 STYLES = {Verdict.ACCURATE: "bold green", Verdict.INACCURATE: "bold red", Verdict.TOO_FEW: "bold yellow"}
@@ -92,7 +92,7 @@ def document(checked: Checked) -> dict[str, Any]:
         "verdict": str(judgement.verdict),
         "said": headline(checked),
         "early": judgement.early,
-        "interrupted": checked.end is End.STOPPED,
+        "stopped": checked.why,
         "needed": judgement.needed,
         "plan": plan | {"aim": aim(claim)},
         "answers": counted,

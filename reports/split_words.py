@@ -44,7 +44,8 @@ def aim(claim: Claim) -> str:
             pairs = [
                 f"{percent(other(p, away))} from {percent(p)}" for p in dict.fromkeys(claim.shares.values())
             ]
-            return f"they tell {listed(pairs)} in nine of ten checks, with one false alarm in twenty at most"
+            how = "in nine of ten checks, with one false alarm in twenty at most"
+            return f"they tell {listed(pairs)}, or what is off by as much to the other side, {how}"
 
 
 def capped(claim: Claim, sending: Sending) -> str:

@@ -156,7 +156,7 @@ def test_ctrl_c_gives_what_is_known() -> None:
         out, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
     document = json.loads(out)
-    assert document["interrupted"]
+    assert document["stopped"] == "interrupted"
     assert document["verdict"] == "too few"
     assert 0 < document["answers"]["total"] < 100
 
@@ -187,3 +187,17 @@ def test_others_do(ip: str) -> None:
     with pytest.raises(Refused, match="owner"):
         address(f"http://{ip}/")
     assert str(address(f"http://{ip}/", ip.strip("[]")).ip)
+
+
+def test_of_several_addresses_the_one_where_somebody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [(None, None, 6, "", (ip, 0)) for ip in ("127.0.0.9", "127.0.0.1")]
+    monkeypatch.setattr("live.address.socket.getaddrinfo", lambda *_, **__: both)
+    with routers.serving(routers.independent(1.0, random.Random(1))) as url:
+        assert str(address(url.replace("127.0.0.1", "localhost")).ip) == "127.0.0.1"
+
+
+def test_one_address_of_others_among_several_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [(None, None, 6, "", (ip, 0)) for ip in ("127.0.0.1", "8.8.8.8")]
+    monkeypatch.setattr("live.address.socket.getaddrinfo", lambda *_, **__: both)
+    with pytest.raises(Refused, match=r"is 8\.8\.8\.8"):
+        address("http://shop.example/")
