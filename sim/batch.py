@@ -94,10 +94,16 @@ def run_seeds(
     _compile(work, seeds[0])
     method = "fork" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(method)
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(work, seeds[0])) as pool:
         waiting: Waiting[Measured] = {pool.submit(_one, seed): seed for seed in seeds}
         try:
             yield from _as_finished(waiting)
+        except BaseException:
+            # a seed may take minutes, and whoever interrupts does not want to wait for it
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
