@@ -125,7 +125,7 @@ def table(runs: int, jobs: int) -> str:
             }
             lines.append(row(name, results))
             counts = {share: dict(Counter(str(one.verdict) for one in results[share])) for share in SENT}
-            print(f"{name}: {counts} in {time.monotonic() - began:.0f} s", file=sys.stderr)
+            print(f"{lines[-1]}\n{name}: {counts} in {time.monotonic() - began:.0f} s", file=sys.stderr)
     return f"{HEAD}" + "\n".join(lines) + f"\n\n{runs} runs for each cell.\n"
 
 

@@ -22,6 +22,7 @@ PER_STRETCH = 2  # answers of the rarer kind that one stretch of answers should 
 FEWEST_STRETCHES = 10
 SURE = 1e-4  # how improbable the answers' order must be by chance, before it counts
 UPPER = 0.05  # the variance of answers in turn is taken to be as large as this tail allows
+LOW = 0.2  # of the variance between clusters: it is taken to be as large as this tail allows
 Z = NormalDist().inv_cdf(0.975)
 
 
@@ -114,7 +115,10 @@ def _spread(squares: float, number: int, known: float, least: float) -> Effect:
 
 
 def _widened(value: float, clusters: int) -> float:
-    """For a variance that is itself an estimate: as much larger as Student's t makes the interval."""
-    from scipy.special import stdtrit
+    """For a variance that is itself an estimate: as much larger as Student's t makes the interval, or its own
+    interval (chi-squared) makes the variance, if that is more: checks end when it happens to look small.
+    """
+    from scipy.special import chdtri, stdtrit
 
-    return value * float(stdtrit(clusters - 1, 0.975) / Z) ** 2
+    free = clusters - 1
+    return value * max(float(stdtrit(free, 0.975) / Z) ** 2, free / float(chdtri(free, 1 - LOW)))

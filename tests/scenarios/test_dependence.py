@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import chdtri
 
 from scenarios.dependence import Basis, Hits, clustered, effect, stretches
 
@@ -43,7 +44,7 @@ def test_all_answers_the_same_may_be_the_choice_of_the_connection() -> None:
 
 @pytest.mark.parametrize("correlation", [0.0, 0.2, 0.5])
 def test_the_effect_of_likeness_within_connections_is_1_plus_m_minus_1_times_it(correlation: float) -> None:
-    """Beta-binomial clusters of 10, 400 of them: 1 + 9ρ by theory (Kish 1965, 5.4)."""
+    """Beta-binomial clusters of 10, 400 of them: 1 + 9ρ by theory (Kish 1965, 5.4), and what caution adds."""
     rng, share, m = np.random.default_rng(3), 0.3, 10
     values = []
     for _ in range(50):
@@ -54,7 +55,7 @@ def test_the_effect_of_likeness_within_connections_is_1_plus_m_minus_1_times_it(
             odds = np.full(400, share)
         hits = rng.random((400, m)) < odds[:, None]
         values.append(clustered(hits.ravel(), np.repeat(np.arange(400), m), Basis.CONNECTIONS).value)
-    assert np.mean(values) == pytest.approx(1 + (m - 1) * correlation, rel=0.05)
+    assert np.mean(values) == pytest.approx((1 + (m - 1) * correlation) * 399 / chdtri(399, 0.8), rel=0.04)
 
 
 def test_users_are_clusters_as_connections_are() -> None:

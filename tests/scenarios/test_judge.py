@@ -128,3 +128,20 @@ def test_what_must_not_go_unseen_where_nobody_says() -> None:
         [0.05, 0.05, 0.005, 0.01, 0.01]
     )
     assert claim({"a": 0.1}, None, None, None).aim == Detect(pytest.approx(0.05))
+
+
+def test_answers_that_are_alike_in_part_raise_no_more_alarms() -> None:
+    """Beta-binomial connections, ρ = 0.2: with 5 % just so, more than 8 of 60 come in one of 250 tries."""
+    rng, asked = np.random.default_rng(11), Claim({"candidate": 0.5}, Detect(0.15))
+    verdicts = []
+    for _ in range(60):
+        odds = rng.beta(2, 2, 200)
+        versions = (rng.random((200, 10)) >= odds[:, None]).astype(int).ravel()
+        looks = range(asked.every, len(versions), asked.every)
+        found = (judge(asked, _first(versions, n), End.NOT_YET).verdict for n in looks)
+        verdicts.append(next(verdict for verdict in found if verdict is not None))
+    assert verdicts.count(Verdict.INACCURATE) <= 8
+
+
+def _first(versions: np.ndarray, n: int) -> Answers:
+    return Answers(("candidate", "stable"), versions[:n], np.arange(n) // 10)
