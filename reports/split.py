@@ -58,7 +58,7 @@ def _lines(checked: Checked) -> Iterator[tuple[str, str]]:
         f"{answers.total:,} over {connections:,} connections in {quantity(seen.seconds, 's').value}",
     )
     yield "assumed", assumed(checked)
-    yield from (("by chance", text) for text in by_chance(checked.claim, answers.total))
+    yield from (("by chance", text) for text in by_chance(checked.claim, answers.total - answers.untold))
     yield from (("note", text) for text in remarks(checked))
 
 
@@ -99,7 +99,7 @@ def document(checked: Checked) -> dict[str, Any]:
         "shares": [_share(share) for share in judgement.shares],
         "design_effect": {"value": effect.value, "seen_in": effect.basis.value, "clusters": effect.clusters},
         "assumed": assumed(checked),
-        "by_chance": list(by_chance(claim, answers.total)),
+        "by_chance": list(by_chance(claim, answers.total - answers.untold)),
         "remarks": list(remarks(checked)),
     }
     tidy: dict[str, Any] = tidied(made)
