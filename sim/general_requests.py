@@ -241,9 +241,7 @@ def _check(habits: Habits, *, grid: Grid, timeout: float, backends: int = 1, **_
     if tries * habits.proxy_tries > MOST_TRIES:
         raise ValueError(f"at most {MOST_TRIES} tries per request, not {tries} times {habits.proxy_tries}")
     if habits.think is not None and not habits.think.mean() > 0:
-        raise ValueError(
-            "users of a closed loop must pause: who is refused at once would ask without end"
-        )
+        raise ValueError("users of a closed loop must pause: who is refused at once would ask without end")
     if habits.copies not in (None, backends - 1):
         raise ValueError(f"copies go to the last backend, {backends - 1}, not to {habits.copies}")
 

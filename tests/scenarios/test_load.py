@@ -265,7 +265,9 @@ EXAMPLE_OF_TWO = """\
 format: rolloutlab/1
 name: shop
 service: {replicas: 2}
-versions: {stable: {}, candidate: {from: stable, leak: {over: 5m, slower: 2}, warm_up: {slower: 2, lasting: 1m}}}
+versions:
+  stable: {}
+  candidate: {from: stable, leak: {over: 5m, slower: 2}, warm_up: {slower: 2, lasting: 1m}}
 traffic: {rate: 10/s}
 strategies: {rolling: {rolling: {}}}
 """
