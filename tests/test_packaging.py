@@ -35,12 +35,6 @@ def test_the_core_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_library_is_known_by_name_to_the_readme() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for world in (ROOT / "scenarios" / "library").glob("*.yaml"):
-        assert f"`{world.stem}`" in text
-
-
 def test_no_benchmark_hides_a_library_by_its_name() -> None:
     # a script's own folder comes first on the path, and libraries try to import others that are not installed
     code = "import sys; sys.path.insert(0, 'benchmarks'); import rolloutlab, reports.charts, sim.kernel"
