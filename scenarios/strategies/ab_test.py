@@ -31,7 +31,7 @@ from scenarios.plan import (
 from scenarios.route import Unrealisable
 from scenarios.routers import IngressNginx, KubeProxy, Router
 from scenarios.semantics.deployment_spec import RollingUpdate, resolve
-from scenarios.strategies.base import SURGE, UNAVAILABLE, Strategy, removed
+from scenarios.strategies.base import SURGE, UNAVAILABLE, Strategy, no_pod_could_move, pods_for, removed
 from scenarios.strategies.matching import Carrying
 from scenarios.units import CountOrShare, Duration, Share, write_share
 from scenarios.version import Service
@@ -91,6 +91,11 @@ class AbTestStrategy(Strategy):
     max_surge: CountOrShare = Field("25%", description=SURGE)
     max_unavailable: CountOrShare = Field("25%", description=UNAVAILABLE)
 
+    @model_validator(mode="after")
+    def _can_move(self) -> Self:
+        no_pod_could_move(self.max_surge, self.max_unavailable)
+        return self
+
     @property
     def reports(self) -> bool:
         return self.then == "report"
@@ -113,9 +118,9 @@ class AbTestStrategy(Strategy):
         return Plan((("main", n),), whole("main"), self.via, stages, promotes=not self.reports)
 
     def _pods(self, n: int) -> int:
-        share = 1.0 if self.by.share is None else self.by.share
-        wanted = f"{round(share * 100)}%" if self.pods is None else self.pods
-        return max(1, resolve(wanted, n, round_up=True))
+        if self.pods is None:
+            return n if self.by.share is None else pods_for(self.by.share, n)
+        return max(1, resolve(self.pods, n, round_up=True))
 
     def _test(self, pods: int, back: tuple[Stage, ...]) -> tuple[Stage, Stage]:
         bring_up = do(SetVersion("variant", CANDIDATE), Scale("variant", pods))

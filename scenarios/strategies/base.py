@@ -1,8 +1,10 @@
 """What strategies share: who judges them, who is asked, how long a stage may take, how they end."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from typing import Literal, Protocol, Self, TypeAlias
 
 from pydantic import Field, model_validator
@@ -129,6 +131,11 @@ class Asking(Strategy):
 def removed(pool: Pool) -> Stage:
     """The pool goes; if that takes long, nothing is done about it."""
     return Stage(f"remove {pool}", do(Scale(pool, 0)), (Gone(pool),), on_deadline=OnDeadline.STAY)
+
+
+def pods_for(share: float, n: int) -> int:
+    """Pods for a share of the traffic of n, rounded up."""
+    return math.ceil(Fraction(share).limit_denominator(10**6) * n)
 
 
 def no_pod_could_move(surge: CountOrShare, unavailable: CountOrShare) -> None:

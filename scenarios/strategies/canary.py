@@ -1,7 +1,5 @@
 """A canary: a few see the new version first, by what they carry, by weight, or by the ratio of pods."""
 
-import math
-from fractions import Fraction
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -35,7 +33,7 @@ from scenarios.route import Unrealisable
 from scenarios.routers import KubeProxy, Router
 from scenarios.semantics.argo import canary_replicas
 from scenarios.semantics.deployment_spec import RollingUpdate, resolve
-from scenarios.strategies.base import SURGE, UNAVAILABLE, Asking, no_pod_could_move, removed
+from scenarios.strategies.base import SURGE, UNAVAILABLE, Asking, no_pod_could_move, pods_for, removed
 from scenarios.strategies.matching import Matching
 from scenarios.units import CountOrShare, Duration, Share, write_share
 from scenarios.version import Service
@@ -107,12 +105,12 @@ class CanaryStrategy(Asking):
     def _matched(self, n: int, back: tuple[Stage, ...]) -> tuple[Stage, ...]:
         """Only requests that match; unless said otherwise with the pods of the first step."""
         route = SetRoute(USERS, self._routed(None))
-        pods = resolve(self.match_pods, n, round_up=True) or _pods(self.steps[0], n)
+        pods = resolve(self.match_pods, n, round_up=True) or pods_for(self.steps[0], n)
         return self._step("match only", pods, route, Routed(USERS), back)
 
     def _weighted(self, share: float, n: int, back: tuple[Stage, ...]) -> tuple[Stage, ...]:
         route = SetRoute(USERS, self._routed(split({"main": 1 - share, "canary": share})))
-        pods = _pods(share, n) + (resolve(self.match_pods, n, round_up=True) if self.match else 0)
+        pods = pods_for(share, n) + (resolve(self.match_pods, n, round_up=True) if self.match else 0)
         return self._step(write_share(share), pods, route, Routed(USERS), back)
 
     def _routed(self, to: Split | None) -> Route:
@@ -194,8 +192,3 @@ class CanaryStrategy(Asking):
         take = SetRoute(USERS, whole("canary"))
         all_on = Stage("all on canary", do(take), (Routed(USERS),), self.guards, self.deadline, undo=back)
         return (*self._grow(n, back), all_on, removed("main"))
-
-
-def _pods(share: float, n: int) -> int:
-    """Pods for a share of the traffic of n, rounded up."""
-    return math.ceil(Fraction(share).limit_denominator(10**6) * n)

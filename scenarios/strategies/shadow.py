@@ -1,7 +1,5 @@
 """A shadow: the new version gets copies of requests, and nobody sees its answers."""
 
-import math
-from fractions import Fraction
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -26,7 +24,7 @@ from scenarios.plan import (
 from scenarios.route import Unrealisable
 from scenarios.routers import KubeProxy, Router
 from scenarios.semantics.deployment_spec import resolve
-from scenarios.strategies.base import Strategy, removed
+from scenarios.strategies.base import Strategy, pods_for, removed
 from scenarios.units import CountOrShare, Duration, Share
 from scenarios.version import Service
 
@@ -74,4 +72,4 @@ class ShadowStrategy(Strategy):
     def _pods(self, n: int) -> int:
         if self.pods is not None:
             return max(1, resolve(self.pods, n, round_up=True))
-        return math.ceil(Fraction(self.share).limit_denominator(10**6) * n)
+        return pods_for(self.share, n)

@@ -612,6 +612,15 @@ def test_a_sequence_survives_being_written_down() -> None:
     assert from_document(as_document(of)) == of
 
 
+@pytest.mark.parametrize(
+    ("share", "replicas", "pods"), [("2.5%", 200, 5), ("0.4%", 1000, 4), ("12.5%", 8, 1)]
+)
+def test_a_test_has_pods_for_its_share_of_users(share: str, replicas: int, pods: int) -> None:
+    written = f"  it: {{ab_test: {{via: mesh, by: {{users: {share}}}}}}}\n"
+    of = loads(WORLD + written, "f.yaml", [f"service.replicas={replicas}"])
+    assert actions(of.plan("it").stages[0])[1] == Scale("variant", pods)
+
+
 # --- what cannot be done -------------------------------------------------------------------------------
 
 
@@ -663,6 +672,7 @@ def test_what_a_service_cannot_do_is_said_with_what_could(written: str, instead:
         ("{shadow: {via: mesh, share: 0%}}", "more than 0%"),
         ("{canary: {via: mesh, steps: [5%], match_pods: 1}}", "say what is to match"),
         ("{paused_rolling: {max_surge: 0, max_unavailable: 0}}", "no pod could move"),
+        ("{ab_test: {via: mesh, by: {users: 50%}, max_surge: 0, max_unavailable: 0}}", "no pod could move"),
     ],
 )
 def test_what_a_strategy_cannot_be(written: str, complaint: str) -> None:
