@@ -12,12 +12,13 @@ from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from scenarios import later
+from scenarios.demand import ATTRIBUTE
 from scenarios.document import Items, Mapping, Mark, Node, Scalar, Segment
 from scenarios.errors import Misplaced, Problem, dotted, shown
-from scenarios.routers import IngressNginx, KubeProxy
+from scenarios.routers import IngressNginx, KubeProxy, LayerSevenProxy
 
 MISSING = "is required"
-ROUTERS = {"kube-proxy": KubeProxy, "ingress-nginx": IngressNginx}
+ROUTERS = {"kube-proxy": KubeProxy, "ingress-nginx": IngressNginx, "proxy": LayerSevenProxy}
 
 
 def complaints(error: ValidationError, root: Mapping, model: type[BaseModel]) -> list[Problem]:
@@ -114,7 +115,8 @@ class _Complaint:
             self.later = True
             return f"{shown(written)} {later.MESSAGE}"
         got = f"; got {shown(written)}" if node is not None else ""
-        return f"expected kind: {' or '.join(ROUTERS)}{got}"
+        *first, last = ROUTERS
+        return f"expected kind: {', '.join(first)} or {last}{got}"
 
     def _unknown_key(self, key: str, owners: list[type[BaseModel]]) -> str:
         if any(key in later.KEYS.get(owner.__name__, ()) for owner in owners):
@@ -132,6 +134,8 @@ class _Complaint:
 
 def _message(kind: str, context: dict[str, Any]) -> str:
     """What was expected, by pydantic's kind of error."""
+    if context.get("pattern") == ATTRIBUTE:
+        return "expected header.NAME, cookie.NAME or user.NAME, such as header.Region"
     if kind in _SAID:
         return _SAID[kind].format(**context)
     return "expected " + kind.replace("_", " ")
@@ -145,6 +149,7 @@ _SAID = {
     "finite_number": "expected a finite number",
     "string_type": "expected text; put it in quotes if it is meant as text",
     "string_pattern_mismatch": "expected 1 to 80 visible characters on one line",
+    "greater_than": "expected more than {gt}",
     "greater_than_equal": "expected at least {ge}",
     "less_than_equal": "expected at most {le}",
     "literal_error": "expected {expected}",

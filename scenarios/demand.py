@@ -84,7 +84,8 @@ class Connections(Model):
         return self
 
 
-Attribute = Annotated[str, Field(pattern=r"^(header|cookie|user)\.[A-Za-z0-9_-]{1,60}$")]
+ATTRIBUTE = r"^(header|cookie|user)\.[A-Za-z0-9_-]{1,60}$"
+Attribute = Annotated[str, Field(pattern=ATTRIBUTE)]
 """What a request carries or its user is: header.Region, cookie.beta, user.browser."""
 Mix = dict[Attribute, dict[Text, Share]]
 

@@ -233,7 +233,8 @@ def test_the_good_text_is_good():
         (
             "kind: kube-proxy",
             "kind: kubeproxy",
-            "f.yaml:20: routers.service.kind: expected kind: kube-proxy or ingress-nginx; got 'kubeproxy'",
+            "f.yaml:20: routers.service.kind: expected kind: kube-proxy, ingress-nginx or proxy; "
+            "got 'kubeproxy'",
         ),
         (
             "from: stable",
@@ -667,3 +668,25 @@ def test_random_text(text, setting):
 def test_what_the_kernel_could_not_do_is_refused_at_the_door(written: str) -> None:
     with pytest.raises(ScenarioError, match="expected more than 0"):
         load("quickstart", [written])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "rate: 200/s",
+            "rate: 200/s\n  mix: {Region: {a: 5%}}",
+            "expected header.NAME, cookie.NAME or user.NAME",
+        ),
+        ("{kind: ingress-nginx}", "{kind: proxy, affinity: sticky}", "known are kind, balance, proxies"),
+        ("{kind: ingress-nginx}", "{kind: haproxy}", "kube-proxy, ingress-nginx or proxy"),
+        (
+            "slo: {",
+            "faults: [{node_slow: {at: 1s, node: 0, slower: 1}}]\nslo: {",
+            "slower: expected more than 1",
+        ),
+    ],
+)
+def test_it_says_what_was_allowed(old: str, new: str, said: str) -> None:
+    (line,) = changed(old, new)
+    assert said in line
