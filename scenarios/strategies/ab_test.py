@@ -33,7 +33,7 @@ from scenarios.routers import IngressNginx, KubeProxy, Router
 from scenarios.semantics.deployment_spec import RollingUpdate, resolve
 from scenarios.strategies.base import SURGE, UNAVAILABLE, Strategy, no_pod_could_move, pods_for, removed
 from scenarios.strategies.matching import Carrying
-from scenarios.units import CountOrShare, Duration, Share, write_share
+from scenarios.units import CountOrShare, Duration, Share
 from scenarios.version import Service
 
 _STAY = OnDeadline.STAY
@@ -92,8 +92,14 @@ class AbTestStrategy(Strategy):
     max_unavailable: CountOrShare = Field("25%", description=UNAVAILABLE)
 
     @model_validator(mode="after")
-    def _can_move(self) -> Self:
+    def _possible(self) -> Self:
         no_pod_could_move(self.max_surge, self.max_unavailable)
+        if self.lasting <= 0:
+            raise Misplaced((("lasting",), "expected more than 0s: nobody is watched in no time"))
+        if self.pods in (0, "0%"):
+            raise Misplaced((("pods",), "expected 1 or more: the candidate's users need a pod"))
+        if not 0 < self.alpha <= 0.5:
+            raise Misplaced((("alpha",), "expected more than 0% and at most 50%, such as 5%"))
         return self
 
     @property
@@ -105,9 +111,9 @@ class AbTestStrategy(Strategy):
             instead = "ingress-nginx or a proxy router" if self.by.share is None else "a proxy router"
             raise Unrealisable(f"a Service cannot tell users apart, so there are no groups; go via {instead}")
         if isinstance(router, IngressNginx) and self.by.users is not None:
-            instead = f"by: {{sticky: {write_share(self.by.users)}}} and affinity: sticky for the router"
             raise Unrealisable(
-                f"ingress-nginx does not divide users by a hash; say {instead}, or go via a proxy router"
+                "ingress-nginx does not divide users by a hash; go via a proxy router, or divide them by a "
+                "header or a cookie"
             )
         n = service.replicas
         back = (

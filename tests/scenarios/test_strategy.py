@@ -633,7 +633,10 @@ def test_a_test_has_pods_for_its_share_of_users(share: str, replicas: int, pods:
             "go via a proxy router, or ingress-nginx with affinity: sticky",
         ),
         ("{ab_test: {by: {users: 50%}}}", "go via a proxy router"),
-        ("{ab_test: {via: edge, by: {users: 50%}}}", "say by: {sticky: 50%} and affinity: sticky"),
+        (
+            "{ab_test: {via: edge, by: {users: 50%}}}",
+            "go via a proxy router, or divide them by a header or a cookie",
+        ),
         ("{ab_test: {by: {cookie: a}}}", "go via ingress-nginx or a proxy router"),
         ("{shadow: {}}", "go via a proxy or an ingress-nginx router"),
     ],
@@ -673,6 +676,11 @@ def test_what_a_service_cannot_do_is_said_with_what_could(written: str, instead:
         ("{canary: {via: mesh, steps: [5%], match_pods: 1}}", "say what is to match"),
         ("{paused_rolling: {max_surge: 0, max_unavailable: 0}}", "no pod could move"),
         ("{ab_test: {via: mesh, by: {users: 50%}, max_surge: 0, max_unavailable: 0}}", "no pod could move"),
+        ("{ab_test: {via: mesh, by: {users: 50%}, alpha: 0%}}", "ab_test.alpha: expected more than 0%"),
+        ("{ab_test: {via: mesh, by: {users: 50%}, alpha: 51%}}", "ab_test.alpha: expected more than 0%"),
+        ("{ab_test: {via: mesh, by: {users: 50%}, lasting: 0s}}", "ab_test.lasting: expected more than 0s"),
+        ("{ab_test: {via: mesh, by: {users: 50%}, pods: 0}}", "ab_test.pods: expected 1 or more"),
+        ("{ab_test: {via: mesh, by: {users: 50%}, pods: 0%}}", "ab_test.pods: expected 1 or more"),
     ],
 )
 def test_what_a_strategy_cannot_be(written: str, complaint: str) -> None:
