@@ -20,7 +20,7 @@ from scenarios.load import load
 from scenarios.record import ARM, Record, Trial
 from scenarios.retrace import Retraced, known, retrace
 from scenarios.scenario import Scenario
-from sim.arms import calm
+from sim.arms import calm, worlds
 from sim.batch import Results, Work, run_seeds
 from sim.world import Unrealisable
 from sim.world import simulate as _simulate
@@ -55,21 +55,26 @@ def simulate(scenario: Scenario, strategy: str, *, candidate: str | None = None,
     return _simulate(Trial(scenario, strategy, candidate, seed))
 
 
-def _arms(scenario: Scenario, candidate: str, seed: int) -> Arms:
-    """The control arms of a candidate and a seed: all stable, and all candidate."""
+def _arms(scenario: Scenario, candidate: str, seed: int, via: str | None) -> Arms:
+    """The control arms of a candidate and a seed: all stable (via that router), and all candidate."""
 
     def both(world: Scenario) -> tuple[Record, Record]:
         return simulate(world, ARM, seed=seed), simulate(world, ARM, candidate=candidate, seed=seed)
 
-    peaceful = calm(scenario)
-    return Arms(*both(scenario), None if peaceful is None else both(peaceful))
+    stable, own = both(scenario)
+    peaceful, there = calm(scenario), worlds(scenario).get(via or "", scenario)
+    judged = None if peaceful is None else both(peaceful)
+    if there is scenario:
+        return Arms(stable, own, judged)
+    return Arms(simulate(there, ARM, seed=seed), own, judged or (stable, own))
 
 
 def measured(record: Record) -> Measured:
     """A trial's figures; its seed's arms are simulated for them."""
     trial = record.trial
     candidate = trial.candidate or next(iter(trial.scenario.variants))
-    return measure(record, _arms(trial.scenario, candidate, trial.seed))
+    via = None if trial.strategy == ARM else trial.scenario.strategies[trial.strategy].strategy.via
+    return measure(record, _arms(trial.scenario, candidate, trial.seed, via))
 
 
 def replay(record: Record) -> Retraced:

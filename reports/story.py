@@ -101,10 +101,15 @@ def _weight(weighed: Weighing) -> str:
     low, high = weighed.interval()
     needed = f"; {weighed.needed:,} would tell" if weighed.accuracy is Accuracy.TOO_FEW else ""
     return (
-        f"{weighed.accuracy}: {weighed.candidate / weighed.requests:.2%} of {weighed.requests:,} requests "
-        f"reached the candidate, {weighed.intended:.2%} were meant to; off by {low:+.2%} to {high:+.2%} with "
-        f"95 % confidence, {weighed.tolerance:.2%} allowed{needed}"
+        f"{weighed.accuracy}: {_percent(weighed.candidate / weighed.requests)} % of {weighed.requests:,} "
+        f"requests (each try counts) reached the candidate, {_percent(weighed.intended)} % were meant to; off "
+        f"by {_percent(low, '+')} to {_percent(high, '+')} points with 95 % confidence, "
+        f"{_percent(weighed.tolerance)} allowed{needed}"
     )
+
+
+def _percent(share: float, sign: str = "") -> str:
+    return f"{100 * share:{sign}.2f}".replace("-", "−")
 
 
 def _shown(figure: Value | Missing, unit: str) -> tuple[str, str]:

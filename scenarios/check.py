@@ -25,6 +25,7 @@ from scenarios.semantics.deployment_spec import RollingUpdate, resolve_fencepost
 from scenarios.shares import carries
 from scenarios.standing import Standing, standings
 from scenarios.units import write_duration
+from scenarios.unseen import unseen
 from scenarios.version import Pods, Version
 
 
@@ -50,7 +51,7 @@ def check(scenario: Scenario) -> tuple[Advice, ...]:
     found = [*_cannot(scenario), *_load(scenario), *_stable(scenario)]
     found += [*_versions(scenario), *_baseline(scenario), *_requirements(scenario)]
     found += _expectations(scenario)
-    found += [Advice(Level.WARNING, path, text) for path, text in hazards(scenario)]
+    found += [Advice(Level.WARNING, *said) for said in (*hazards(scenario), *unseen(scenario))]
     for name in scenario.strategies:
         if name not in scenario.unrealisable():
             found += _strategy(scenario, name, scenario.plan(name))
@@ -178,10 +179,6 @@ def _strategy(scenario: Scenario, name: str, plan: Plan) -> Iterator[Advice]:
     yield from _crowded(scenario, path, plan)
     yield from _conversions(scenario, path, plan)
     strategy = scenario.strategies[name].strategy
-    first = next(iter(scenario.routers))
-    if strategy.via != first and utilisation(scenario) >= 0.7:
-        text = f"its exact harm is compared with stable via {first}, and busy pods fail more under one router"
-        yield Advice(Level.NOTE, path, text)
     if (fight := fights(scenario, plan)) is not None:
         yield Advice(Level.NOTE, path, fight)
     for note in strategy.notes(scenario.service, scenario.routers[strategy.via]):

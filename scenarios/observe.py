@@ -10,7 +10,7 @@ import numpy as np
 
 from scenarios.conversion import Groups
 from scenarios.guard import Sample, Seen
-from scenarios.tally import CANDIDATE, NOBODY, STABLE, Status, Tally, quantile
+from scenarios.tally import CANDIDATE, NOBODY, STABLE, Ints, Status, Tally, quantile
 from scenarios.world import Guard
 
 # what each vantage takes for a finished request and for a failure; a server never sees what did not reach it
@@ -69,11 +69,15 @@ class Observation:
 def window(tally: Tally, guard: Guard, vantage: str, taken_at: int) -> Seen:
     """The guard's window that ends at `taken_at` (whole seconds), as that vantage counts it.
 
-    A client counts requests, the edge and servers count tries. Answers to copies are the candidate's.
+    A client counts requests, the edge and servers count tries. Answers to copies are the candidate's, and so
+    is what nobody answered while the candidate alone was there to answer.
     """
     low, high = max(taken_at - int(guard.window), tally.grid.start), taken_at
     counts = tally.counts if vantage == "client" else tally.served
     outcomes = counts[low - tally.grid.start : high - tally.grid.start].sum(axis=0).tolist()
+    if guard.of == "candidate":
+        lost = _lost_by_candidate(counts, low - tally.grid.start, high - tally.grid.start)
+        outcomes[CANDIDATE] = [a + b for a, b in zip(outcomes[CANDIDATE], lost, strict=True)]
     outcomes.append([0] * len(Status) if tally.mirrored is None else _copies(tally, low, high))
     subject = (STABLE, CANDIDATE, NOBODY) if guard.of == "all" else (CANDIDATE, COPY)
     return Seen(
@@ -81,6 +85,25 @@ def window(tally: Tally, guard: Guard, vantage: str, taken_at: int) -> Seen:
         _sample(tally, guard, outcomes, _FAILURES[vantage], subject, (low, high)),
         _sample(tally, guard, outcomes, _FAILURES[vantage], (STABLE,), (low, high)),
     )
+
+
+def _lost_by_candidate(counts: Ints, first: int, last: int) -> list[int]:
+    """What reached nobody in the seconds [first, last) in which stable answered nothing, by status.
+
+    Once the candidate has answered, that was on its way to the candidate; before, as in a recreate's outage,
+    it was nobody's.
+    """
+    none: list[int] = [0] * len(Status)
+    span = counts[first:last]
+    alone = ~span[:, STABLE].any(axis=1) & span[:, NOBODY].any(axis=1)
+    if not alone.any():
+        return none
+    begun = counts[:last, CANDIDATE].any(axis=1)
+    if not begun.any():
+        return none
+    alone &= np.arange(first, last) >= int(begun.argmax())
+    found: list[int] = span[alone][:, NOBODY].sum(axis=0).tolist()
+    return found
 
 
 def _copies(tally: Tally, low: int, high: int) -> list[int]:

@@ -4,11 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from scenarios.check import utilisation
 from scenarios.faults import NodeDown, NodeDrain, SlowDependency
 from scenarios.record import Record, Truth
 from scenarios.scenario import Scenario
 from scenarios.tally import CANDIDATE, LAST_CANDIDATE, MET_CANDIDATE, MET_STABLE, NOBODY, STABLE, Tally
 from scenarios.version import Probe, Version
+
+BUSY = 0.5
+"""From this share of busy slots on, queues make it matter how requests are balanced."""
 
 _SWAPPED = [CANDIDATE, STABLE, NOBODY]
 
@@ -23,6 +27,24 @@ def behaves_as_stable(scenario: Scenario, candidate: str) -> bool:
 def calm(scenario: Scenario) -> Scenario | None:
     """The scenario without its faults; None if it has none."""
     return Scenario.model_validate(scenario.model_copy(update={"faults": ()})) if scenario.faults else None
+
+
+def worlds(scenario: Scenario) -> dict[str, Scenario]:
+    """By router, the scenario whose control arms go via it.
+
+    All the same one, via the first router, where pods are mostly idle and nothing else makes the balancing of
+    requests matter: there the arms would fail the same requests.
+    """
+    first, traffic = next(iter(scenario.routers)), scenario.traffic
+    people = traffic.client.retries > 0 or traffic.connections is not None or traffic.think is not None
+    if not (scenario.faults or people or utilisation(scenario) >= BUSY):
+        return dict.fromkeys(scenario.routers, scenario)
+    return {name: scenario if name == first else _via(scenario, name) for name in scenario.routers}
+
+
+def _via(scenario: Scenario, router: str) -> Scenario:
+    others = {name: other for name, other in scenario.routers.items() if name != router}
+    return scenario.model_copy(update={"routers": {router: scenario.routers[router], **others}})
 
 
 def _unseen(stable: Version) -> dict[str, object]:

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from scenarios.record import ARM, Record, Trial
 from scenarios.scenario import Scenario
-from sim.arms import as_candidate, behaves_as_stable, calm
+from sim.arms import as_candidate, behaves_as_stable, calm, worlds
 from sim.world import simulate
 
 Arms = TypeVar("Arms")
@@ -53,22 +53,28 @@ def one_seed(work: Work[Arms, Measured], seed: int, *, first: bool = False) -> R
             kept.append(record)
         return record
 
-    def run(strategy: str, candidate: str | None) -> Record:
-        return keep(simulate(Trial(work.scenario, strategy, candidate, seed)))
+    def arm(world: Scenario | None, candidate: str | None) -> Record | None:
+        return None if world is None else simulate(Trial(world, ARM, candidate, seed))
 
-    def quiet(candidate: str | None) -> Record | None:
-        return None if peaceful is None else simulate(Trial(peaceful, ARM, candidate, seed))
-
-    stable, peaceful = run(ARM, None), calm(work.scenario)
-    calm_stable = quiet(None)
+    by_router, peaceful = worlds(work.scenario), calm(work.scenario)
+    stable, calm_stable = keep(simulate(Trial(work.scenario, ARM, None, seed))), arm(peaceful, None)
+    elsewhere = {via: arm(world, None) for via, world in by_router.items() if world is not work.scenario}
     results[ARM, None] = work.measure(stable, work.arms(stable, stable, _pair(calm_stable, calm_stable)))
     for candidate in work.candidates:
         twin = behaves_as_stable(work.scenario, candidate)
-        arm = keep(as_candidate(stable, candidate)) if twin else run(ARM, candidate)
-        arms = work.arms(stable, arm, _pair(calm_stable, quiet(candidate)))
-        results[ARM, candidate] = work.measure(arm, arms)
+        own = (
+            as_candidate(stable, candidate) if twin else simulate(Trial(work.scenario, ARM, candidate, seed))
+        )
+        judged = _pair(calm_stable, arm(peaceful, candidate))
+        arms = work.arms(stable, keep(own), judged)
+        results[ARM, candidate] = work.measure(own, arms)
         for strategy in work.strategies:
-            results[strategy, candidate] = work.measure(run(strategy, candidate), arms)
+            via = work.scenario.strategies[strategy].strategy.via
+            # only what stable would have lost there is asked of another router's arm, not who is bad
+            there = elsewhere.get(via)
+            beside = arms if there is None else work.arms(there, own, judged or (stable, own))
+            trial = Trial(work.scenario, strategy, candidate, seed)
+            results[strategy, candidate] = work.measure(keep(simulate(trial)), beside)
     if first and work.first is not None:
         work.first(kept)
     return results

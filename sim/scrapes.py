@@ -75,7 +75,7 @@ class Scrapes:
         if self._plan is None:
             return
         self.requests.advance(self.clock.seconds)
-        self._groups = self._counted()
+        self._groups = None if self._blind(taken_at) else self._counted()
         self._windows = {name: self._window(guard, taken_at) for name, guard in self._guards.items()}
         self._report()
         self._scrape(taken_at + int(self.observe.every))

@@ -1,7 +1,6 @@
 """`verify-split` as its users meet it: what is said, where, and the exit code."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -142,18 +141,23 @@ def test_the_rate_is_kept(call: Call) -> None:
 
 def test_ctrl_c_gives_what_is_known() -> None:
     with routers.serving(routers.independent(0.1, random.Random(1))) as url:
-        command = [sys.executable, "-m", "rolloutlab_cli", "verify-split", url, "-e", "candidate=10%"]
-        process = subprocess.Popen(
+        # what a shell starts in the background ignores Ctrl-C, and so would its children
+        heeding = (
+            "import signal, rolloutlab_cli; "
+            "signal.signal(signal.SIGINT, signal.default_int_handler); rolloutlab_cli.main()"
+        )
+        command = [sys.executable, "-c", heeding, "verify-split", url, "-e", "candidate=10%"]
+        with subprocess.Popen(
             [*command, "--rate", "20/s", "-o", "json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=ROOT,
-        )
-        assert process.stderr is not None
-        assert b"Planned" in process.stderr.readline()
-        time.sleep(1.5)
-        os.kill(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        ) as process:
+            assert process.stderr is not None
+            assert b"Planned" in process.stderr.readline()
+            time.sleep(1.5)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
     document = json.loads(out)
     assert document["stopped"] == "interrupted"

@@ -104,3 +104,18 @@ def test_clients_count_requests_the_edge_and_servers_count_tries(vantage: str, r
     tried.counts[15 - GRID.start, CANDIDATE, Status.OK] = 10
     tried.tries[15 - GRID.start, CANDIDATE, [Status.OK, Status.ERROR]] = 10, 4
     assert window(tried, SHARE, vantage, 20).subject.requests == requests
+
+
+def test_what_nobody_answers_while_the_candidate_is_alone_is_the_candidates() -> None:
+    seen = tally(
+        *((second, STABLE, Status.OK, 10) for second in range(15)),
+        *((second, NOBODY, Status.REFUSED, 7) for second in range(5, 10)),  # beside stable: nobody's
+        *((second, NOBODY, Status.REFUSED, 3) for second in range(15, 20)),  # before it ever answered
+        *((second, CANDIDATE, Status.OK, 10) for second in range(20, 23)),
+        *((second, NOBODY, Status.REFUSED, 10) for second in range(23, 30)),  # its processes have died
+    )
+    assert (window(seen, SHARE, "client", 20).subject.requests) == 0
+    subject = window(seen, SHARE, "client", 30).subject
+    assert (subject.requests, subject.failures) == (30 + 70, 70)
+    subject = window(seen, SHARE, "server", 30).subject
+    assert (subject.requests, subject.failures) == (30, 0)

@@ -7,7 +7,7 @@ import pytest
 
 from scenarios.load import load
 from scenarios.record import ARM, Trial
-from sim.arms import as_candidate, behaves_as_stable
+from sim.arms import as_candidate, behaves_as_stable, worlds
 from sim.world import simulate
 
 
@@ -50,3 +50,11 @@ def test_faults_that_start_no_pod_leave_it_the_same() -> None:
     made = as_candidate(simulate(Trial(scenario, ARM, None, 5)), "healthy")
     simulated = simulate(Trial(scenario, ARM, "healthy", 5))
     assert np.array_equal(made.truth.tally.counts, simulated.truth.tally.counts)
+
+
+def test_each_router_has_arms_of_its_own_where_it_matters() -> None:
+    idle, troubled = load("quickstart"), load("quickstart", ("faults=[{slow_api: {slower: 2.0, at: 1m}}]",))
+    assert set(map(id, worlds(idle).values())) == {id(idle)}
+    made = worlds(troubled)
+    assert made["service"] is troubled
+    assert [next(iter(world.routers)) for world in made.values()] == ["service", "edge"]
