@@ -45,7 +45,14 @@ def advice(document: Mapping[str, Json]) -> Advice | None:
     why = [("cost", _cost(found))]
     if found["decided_by"] is not None:
         why += [("decided by", _decided(found)), ("would flip", _flips(found))]
-    return Advice(_cheapest(found), (*why, ("preferring", _preferences(found))))
+    return Advice(_headline(found), (*why, ("preferring", _preferences(found))))
+
+
+def _headline(found: Mapping[str, Json]) -> str:
+    """One or two names; where nearly everything may be chance, no name is better than any."""
+    if found["decided_by"] is None and len(found["alike"]) > 1:
+        return f"none yet: {1 + len(found['alike'])} strategies are not told apart; more seeds would tell"
+    return _cheapest(found)
 
 
 def _cheapest(found: Mapping[str, Json]) -> str:

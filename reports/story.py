@@ -102,8 +102,8 @@ def _weight(weighed: Weighing) -> str:
     needed = f"; {weighed.needed:,} would tell" if weighed.accuracy is Accuracy.TOO_FEW else ""
     return (
         f"{weighed.accuracy}: {_percent(weighed.candidate / weighed.requests)} % of {weighed.requests:,} "
-        f"requests (each try counts) reached the candidate, {_percent(weighed.intended)} % were meant to; off "
-        f"by {_percent(low, '+')} to {_percent(high, '+')} points with 95 % confidence, "
+        f"requests (each try counts) reached the candidate, {_percent(weighed.intended)} % were meant to; "
+        f"off by {_percent(low, '+')} to {_percent(high, '+')} points with 95 % confidence, "
         f"{_percent(weighed.tolerance)} allowed{needed}"
     )
 
