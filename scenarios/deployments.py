@@ -16,8 +16,8 @@ MAX_REPLICAS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
-    """The readiness probe's five numbers, in seconds and counts."""
+class Probe:
+    """A readiness or liveness probe's five numbers, in seconds and counts, whatever it asks and how."""
 
     initial_delay: Fact
     period: Fact
@@ -50,7 +50,8 @@ class Deployment:
     min_ready: Fact
     progress_deadline: Fact
     grace: Fact
-    readiness: Readiness | None
+    readiness: Probe | None
+    liveness: Probe | None
     pre_stop: PreStop
     left_alone: tuple[str, ...]
 
@@ -84,7 +85,8 @@ def read_deployment(look: Look) -> Deployment:
         min_ready=min_ready,
         progress_deadline=deadline,
         grace=look.whole(("spec", "template", "spec", "terminationGracePeriodSeconds"), 30, WEEK),
-        readiness=_readiness(look, (*container, "readinessProbe")),
+        readiness=_probe(look, (*container, "readinessProbe")),
+        liveness=_liveness(look, (*container, "livenessProbe")),
         pre_stop=_pre_stop(look, (*container, "lifecycle", "preStop")),
         left_alone=_left_alone(look, container),
     )
@@ -150,14 +152,22 @@ def _count_or_share(look: Look, path: tuple[Segment, ...]) -> Fact:
     return Fact("25%")
 
 
-def _readiness(look: Look, path: tuple[Segment, ...]) -> Readiness | None:
+def _liveness(look: Look, path: tuple[Segment, ...]) -> Probe | None:
+    """Kubernetes lets one success be enough for it, and refuses any other number."""
+    probe, stated = _probe(look, path), look.at(*path, "successThreshold")
+    if probe is not None and stated is not None and probe.success.value != 1:
+        look.problem((*path, "successThreshold"), stated, "expected 1 for a liveness probe")
+    return probe
+
+
+def _probe(look: Look, path: tuple[Segment, ...]) -> Probe | None:
     node = look.at(*path)
     if node is None:
         return None
     if not isinstance(node, Mapping):
         look.problem(path, node, "expected keys with values")
         return None
-    return Readiness(
+    return Probe(
         look.whole((*path, "initialDelaySeconds"), 0, WEEK),
         look.whole((*path, "periodSeconds"), 10, WEEK, zero=False),
         look.whole((*path, "timeoutSeconds"), 1, WEEK, zero=False),
@@ -195,7 +205,7 @@ _USED: dict[tuple[Segment, ...], frozenset[str]] = {
     ),
     _POD: frozenset({"containers", "terminationGracePeriodSeconds"}),
 }
-_USED_OF_CONTAINER = frozenset({"name", "image", "readinessProbe", "lifecycle", "ports"})
+_USED_OF_CONTAINER = frozenset({"name", "image", "readinessProbe", "livenessProbe", "lifecycle", "ports"})
 
 
 def _left_alone(look: Look, container: tuple[Segment, ...]) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ class Known:
         self.exposed: Exposed | None = imported.exposed if imported else None
         self.autoscaler: HorizontalPodAutoscaler | None = imported.autoscaler if imported else None
         self.budget = imported.budget if imported else None
+        self.keeping = imported.keeping if imported else None
         self.default = default
         self.replicas = int(self.count().value)
         self.surge: int | str = self.stable.max_surge.value if self.stable else "25%"

@@ -9,9 +9,10 @@ from scenarios.document import Items, Mapping, Node, Scalar, compose
 from scenarios.errors import Problem, ScenarioError, harmless, shown
 from scenarios.imported import Imported
 from scenarios.ingresses import read_ingress
-from scenarios.look import Look, template, where
-from scenarios.pairing import Objects, ServiceSelector, choose
+from scenarios.look import Look, template
+from scenarios.pairing import Objects, choose
 from scenarios.scaling import read_autoscaler, read_budget
+from scenarios.services import read_service
 from scenarios.starter import starter, to_yaml
 
 __all__ = ["Imported", "read", "starter", "to_yaml"]
@@ -137,8 +138,7 @@ class _Found:
         label = f"{kind}/{name}" if name else kind
         self.names.append(label)
         if kind == "Service":
-            namespace, selector = look.said("metadata", "namespace"), look.labels("spec", "selector")
-            self.objects.services.append(ServiceSelector(name, namespace, selector, where(look.root)))
+            self.objects.services.append(read_service(look))
         elif kind == "Ingress":
             self.objects.ingresses.append(read_ingress(look))
         elif kind == "HorizontalPodAutoscaler" and (autoscaler := read_autoscaler(look)):

@@ -12,6 +12,7 @@ from scenarios.imported import Imported
 from scenarios.ingresses import Exposed, Ingress, Rule, belongs, exposed
 from scenarios.look import one_namespace
 from scenarios.scaling import HorizontalPodAutoscaler, PodDisruptionBudget
+from scenarios.services import CLIENT_IP_TIMEOUT, ServiceSelector
 
 STABLE_WORDS = frozenset(
     {"stable", "primary", "main", "blue", "production", "prod", "live", "baseline", "old"}
@@ -20,24 +21,6 @@ CANDIDATE_WORDS = frozenset({"canary", "candidate", "green", "preview", "next", 
 ROLE_LABELS = ("track", "role", "version", "app.kubernetes.io/version", "color", "colour", "slot", "release")
 VERSION_LABELS = ("version", "app.kubernetes.io/version")
 APP_LABELS = ("app.kubernetes.io/name", "app", "k8s-app")
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceSelector:
-    """A Service by what it selects."""
-
-    name: str
-    namespace: str
-    selector: dict[str, str]
-    where: str
-
-    def __str__(self) -> str:
-        return f"Service/{self.name}"
-
-    def selects(self, deployment: Deployment) -> bool:
-        """Do that Deployment's pods get this Service's requests?"""
-        same = one_namespace(self.namespace, deployment.namespace)
-        return bool(self.selector) and same and self.selector.items() <= deployment.labels.items()
 
 
 @dataclass
@@ -114,6 +97,7 @@ def _with_surroundings(
     """What belongs to the chosen Deployments, and the names of all the rest."""
     used = [d for d in (stable, candidate) if d is not None]
     way_in = _way_in(objects, stable, candidate)
+    keeping = next((s for s in objects.services if s.client_ip is not None and s.selects(stable)), None)
     scalers = [a for a in objects.autoscalers if _scales(a, stable)]
     budgets = [b for b in objects.budgets if _guards(b, stable)]
     leading = [i for i in objects.ingresses if any(d in used for d in objects.behind(i))]
@@ -137,7 +121,8 @@ def _with_surroundings(
         way_in,
         scalers[0] if scalers else None,
         budgets[0] if budgets else None,
-        tuple(harmless(note) for note in _notes(objects, way_in)),
+        tuple(harmless(note) for note in (*_notes(objects, way_in), *_kept(keeping))),
+        keeping,
     )
 
 
@@ -180,6 +165,13 @@ def _notes(objects: Objects, way_in: Exposed | None) -> Iterator[str]:
             yield from (f"{ingress}: {warning}" for warning in ingress.warnings)
         elif ingress.policy is not None and not any(belongs(ingress, o) for o in _ordinary(objects)):
             yield f"{ingress}: no ordinary Ingress has its host, path and path type; ingress-nginx drops it"
+
+
+def _kept(service: ServiceSelector | None) -> Iterator[str]:
+    """What a Service's affinity says that a scenario does not."""
+    if service is not None and service.client_ip is not None and service.client_ip.value != CLIENT_IP_TIMEOUT:
+        seconds = service.client_ip.value
+        yield f"{service}: it forgets an address unused for {seconds} s; simulated after 3 h, as by default"
 
 
 def _ordinary(objects: Objects) -> list[Ingress]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from scenarios.deployments import Deployment
+from scenarios.deployments import Deployment, Probe
 from scenarios.errors import harmless
 from scenarios.imported import Imported
 from scenarios.known import KUBERNETES, SLOTS, Known, quoted
@@ -105,6 +105,8 @@ def _candidate(stable: Deployment, candidate: Deployment) -> Iterator[str]:
         return
     yield "    pods:"
     yield from _pods(6, candidate, str(candidate), DEFAULT)
+    if candidate.liveness is None and stable.liveness is not None:
+        yield f"      liveness: none  # {harmless(str(candidate))} has no such probe"
 
 
 def _same_pods(a: Deployment, b: Deployment) -> bool:
@@ -112,11 +114,12 @@ def _same_pods(a: Deployment, b: Deployment) -> bool:
 
 
 def _pod_values(d: Deployment) -> tuple[object, ...]:
-    probe = d.readiness
-    numbers = (
-        (probe.initial_delay, probe.period, probe.timeout, probe.success, probe.failure) if probe else ()
-    )
-    facts = (d.min_ready, d.grace, d.pre_stop.sleep, *numbers)
+    facts = (d.min_ready, d.grace, d.pre_stop.sleep)
+    return (*(fact.value for fact in facts), _numbers(d.readiness), _numbers(d.liveness))
+
+
+def _numbers(probe: Probe | None) -> tuple[object, ...]:
+    facts = (probe.initial_delay, probe.period, probe.timeout, probe.success, probe.failure) if probe else ()
     return tuple(fact.value for fact in facts)
 
 
@@ -181,15 +184,22 @@ def _pods(indent: int, d: Deployment, name: str, default: str) -> Iterator[str]:
         comment = f"from {fact.where}: {name}" if fact.where else f"{default}{hint}"
         return f"{pad}{' ' * deeper}{key}: {fact.value}{unit}  # {harmless(comment)}"
 
+    def waits(probe: Probe) -> Iterator[str]:
+        yield line(2, "initial_delay", probe.initial_delay, "s", KUBERNETES)
+        yield line(2, "period", probe.period, "s", KUBERNETES)
+        yield line(2, "timeout", probe.timeout, "s", KUBERNETES)
+
     if d.readiness is None:
         yield f"{pad}readiness: none  # {harmless(name)} has no probe: a pod gets requests as soon as it runs"
     else:
         yield f"{pad}readiness:"
-        yield line(2, "initial_delay", d.readiness.initial_delay, "s", KUBERNETES)
-        yield line(2, "period", d.readiness.period, "s", KUBERNETES)
-        yield line(2, "timeout", d.readiness.timeout, "s", KUBERNETES)
+        yield from waits(d.readiness)
         yield line(2, "success", d.readiness.success, "", KUBERNETES)
         yield line(2, "failure", d.readiness.failure, "", KUBERNETES)
+    if d.liveness is not None:
+        yield f"{pad}liveness:"
+        yield from waits(d.liveness)
+        yield line(2, "failure", d.liveness.failure, "", KUBERNETES)
     yield line(0, "min_ready", d.min_ready, "s", KUBERNETES)
     yield f"{pad}termination:"
     yield line(2, "grace", d.grace, "s", KUBERNETES)

@@ -12,7 +12,7 @@ from scenarios.units import write_share
 
 
 def routers(known: Known) -> Iterator[str]:
-    service = "  service: {kind: kube-proxy}  # a Service: any ready pod, by chance"
+    service = _service(known)
     yield "routers:"
     if known.exposed is None:
         yield service
@@ -30,6 +30,14 @@ def routers(known: Known) -> Iterator[str]:
     yield f"  errors: {{metric: failure_share, limit: 1%, window: {window}m, min_requests: 100}}" + (
         f"  # {known.default}what would wake you"
     )
+
+
+def _service(known: Known) -> str:
+    keeping = known.keeping
+    if keeping is None or keeping.client_ip is None:
+        return "  service: {kind: kube-proxy}  # a Service: any ready pod, by chance"
+    source = harmless(f"{keeping.client_ip.where}: {keeping}")
+    return f"  service: {{kind: kube-proxy, affinity: client_ip}}  # from {source}"
 
 
 def strategies(known: Known) -> Iterator[str]:

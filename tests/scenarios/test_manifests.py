@@ -88,6 +88,8 @@ def test_what_helm_prints():
     readiness = loaded.cluster.pods.readiness
     assert (readiness.initial_delay, readiness.period, readiness.timeout) == (5, 5, 2)
     assert (readiness.success, readiness.failure) == (1, 2)
+    liveness = loaded.cluster.pods.liveness
+    assert (liveness.initial_delay, liveness.period, liveness.timeout, liveness.failure) == (0, 10, 1, 3)
     assert loaded.cluster.pods.min_ready == 10
     assert loaded.cluster.pods.termination.grace == 45
     assert loaded.cluster.pods.termination.pre_stop == 15
@@ -98,7 +100,7 @@ def test_what_helm_prints():
     assert "HorizontalPodAutoscaler/shop-web" in found.left_alone
     assert "Deployment/shop-cache" in found.left_alone
     keys = next(text for text in found.left_alone if text.startswith("Deployment/shop-web: "))
-    for key in ("revisionHistoryLimit", "affinity", "livenessProbe", "resources", "container istio-proxy"):
+    for key in ("revisionHistoryLimit", "affinity", "resources", "container istio-proxy"):
         assert key in keys
     text = to_yaml(found)
     assert "# left alone: Ingress/shop-web: it leads to no Service\n" in text
@@ -169,6 +171,24 @@ def test_a_probe_says_only_what_it_says():
         deployment(container="          readinessProbe: {periodSeconds: 0}")
     ).cluster.pods.readiness
     assert (readiness.initial_delay, readiness.period, readiness.timeout, readiness.failure) == (0, 10, 1, 3)
+
+
+@pytest.mark.parametrize(
+    "asks", ["httpGet: {path: /live, port: 80}", "tcpSocket: {port: 80}", "exec: {command: [true]}"]
+)
+def test_a_liveness_probe_is_taken_whatever_it_asks(asks):
+    numbers = "initialDelaySeconds: 15, periodSeconds: 20, timeoutSeconds: 4, failureThreshold: 5"
+    text = deployment(container=f"          livenessProbe: {{{asks}, {numbers}}}")
+    liveness = scenario(text).cluster.pods.liveness
+    assert (liveness.initial_delay, liveness.period, liveness.timeout, liveness.failure) == (15, 20, 4, 5)
+    assert "livenessProbe" not in to_yaml(imported(text))
+    assert scenario(deployment()).cluster.pods.liveness == "none"
+
+
+def test_liveness_wants_one_success_and_no_other_number():
+    probe = "          livenessProbe: {successThreshold: %d}"
+    assert scenario(deployment(container=probe % 1)).cluster.pods.liveness.success == 1
+    assert "expected 1 for a liveness probe; got 2" in refused(deployment(container=probe % 2))
 
 
 def test_slow_pods_get_patience_and_a_long_horizon():
@@ -244,6 +264,43 @@ def test_what_the_candidate_does_otherwise():
     loaded = scenario(STABLE, canary)
     assert loaded.pods(loaded.versions.stable).readiness == "none"
     assert loaded.pods(loaded.versions.candidate).readiness.period == 2
+
+
+def test_a_candidate_without_the_liveness_probe_of_stable_has_none():
+    probe = "          livenessProbe: {periodSeconds: 3}"
+    stable = deployment("web", "{app: web, track: stable}", "  replicas: 9", probe)
+    loaded = scenario(stable, CANARY)
+    assert loaded.pods(loaded.versions.stable).liveness.period == 3
+    assert loaded.pods(loaded.versions.candidate).liveness == "none"
+    other = scenario(STABLE, deployment("web-canary", "{app: web, track: canary}", "  replicas: 1", probe))
+    assert other.pods(other.versions.stable).liveness == "none"
+    assert other.pods(other.versions.candidate).liveness.period == 3
+
+
+@pytest.mark.parametrize(
+    ("affinity", "kept", "note"),
+    [
+        ("sessionAffinity: ClientIP", "client_ip", False),
+        (
+            "sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}",
+            "client_ip",
+            True,
+        ),
+        ("sessionAffinity: None", "none", False),
+        ("type: ClusterIP", "none", False),
+    ],
+)
+def test_a_service_that_keeps_an_address_on_a_pod(affinity, kept, note):
+    keeping = service("{app: web}").replace("spec: {", f"spec: {{{affinity}, ")
+    text = to_yaml(imported(deployment(), keeping))
+    assert loads(text).routers["service"].affinity == kept
+    assert ("from 1.yaml:4: Service/web" in text) == (kept == "client_ip")
+    assert ("Service/web: it forgets an address unused for 60 s" in text) == note
+
+
+def test_the_affinity_of_another_application_is_none_of_ours():
+    other = service("{app: other}").replace("spec: {", "spec: {sessionAffinity: ClientIP, ")
+    assert scenario(deployment(), other).routers["service"].affinity == "none"
 
 
 def test_a_worker_of_the_same_product_is_another_application():
