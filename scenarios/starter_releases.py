@@ -30,6 +30,10 @@ def routers(known: Known) -> Iterator[str]:
     yield f"  errors: {{metric: failure_share, limit: 1%, window: {window}m, min_requests: 100}}" + (
         f"  # {known.default}what would wake you"
     )
+    yield (
+        f"  everyone: {{metric: failure_share, of: all, limit: 5%, window: {window}m, min_requests: 100}}"
+        "  # sees what nobody answers, too"
+    )
 
 
 def _service(known: Known) -> str:
@@ -43,7 +47,7 @@ def _service(known: Known) -> str:
 def strategies(known: Known) -> Iterator[str]:
     yield "strategies:"
     yield from _today(known)
-    guarded, via = f"guards: [errors]{_patience(known)}", known.via()
+    guarded, via = f"guards: [errors, everyone]{_patience(known)}", known.via()
     yield f"  blue-green: {{blue_green: {{{via}bake: 5m, keep_old: 1m, {guarded}}}}}"
     if known.replicas > 1:
         yield f"  halves: {{in_place_halves: {{{via}drain: 30s, soak: 5m, {guarded}}}}}"

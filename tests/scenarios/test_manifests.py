@@ -390,7 +390,13 @@ def test_two_versions_behind_an_ingress_and_its_canary(texts):
 def test_two_versions_behind_an_ingress_simulate():
     loaded = scenario(SEED_002, WEIGHT)
     for name in loaded.strategies:
-        assert simulate(loaded, name, candidate="healthy").outcome.verdict == "promoted"
+        assert simulate(loaded, name, candidate="healthy").outcome.verdict in endings(loaded, name)
+
+
+def endings(loaded, strategy):
+    """How a healthy release may end: without a readiness probe, users who come too early wake the guard."""
+    unprobed = loaded.cluster.pods.readiness == "none" and loaded.strategies[strategy].strategy.guards
+    return {"promoted", "rolled_back"} if unprobed else {"promoted"}
 
 
 @pytest.mark.parametrize(
@@ -767,7 +773,7 @@ def test_what_is_written_runs_at_once(text):
     loaded = loads(text)
     for strategy in loaded.strategies:
         outcome = simulate(loaded, strategy, candidate="healthy").outcome
-        assert outcome.verdict == "promoted"
+        assert outcome.verdict in endings(loaded, strategy)
         assert outcome.settled_at < loaded.clock.horizon
 
 
