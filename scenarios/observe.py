@@ -28,6 +28,9 @@ _FAILURES = {
     "server": (Status.ERROR, Status.REJECTED),
 }
 COPY = 3  # beside the versions: answers to copies, which no user sees
+STALE = 10
+"""Seconds for which a proxy may still send requests to a pod that is gone."""
+
 _QUANTILE = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
 
 
@@ -70,7 +73,7 @@ def window(tally: Tally, guard: Guard, vantage: str, taken_at: int) -> Seen:
     """The guard's window that ends at `taken_at` (whole seconds), as that vantage counts it.
 
     A client counts requests, the edge and servers count tries. Answers to copies are the candidate's, and so
-    is what nobody answered while the candidate alone was there to answer.
+    is what nobody answered once the candidate had long been alone.
     """
     low, high = max(taken_at - int(guard.window), tally.grid.start), taken_at
     counts = tally.counts if vantage == "client" else tally.served
@@ -88,21 +91,24 @@ def window(tally: Tally, guard: Guard, vantage: str, taken_at: int) -> Seen:
 
 
 def _lost_by_candidate(counts: Ints, first: int, last: int) -> list[int]:
-    """What reached nobody in the seconds [first, last) in which stable answered nothing, by status.
+    """What reached nobody in the seconds [first, last) while stable had long answered nothing, by status.
 
-    Once the candidate has answered, that was on its way to the candidate; before, as in a recreate's outage,
-    it was nobody's.
+    Once the candidate has answered, that was on its way to the candidate. Before, as in a recreate's outage,
+    it was nobody's; just after stable's last answer it may have been sent to a stable pod that was removed.
     """
     none: list[int] = [0] * len(Status)
-    span = counts[first:last]
-    alone = ~span[:, STABLE].any(axis=1) & span[:, NOBODY].any(axis=1)
-    if not alone.any():
+    unanswered = counts[first:last, NOBODY].any(axis=1)
+    if not unanswered.any():
         return none
+    before = max(first - STALE, 0)
+    stable = np.concatenate(([0], np.cumsum(counts[before:last, STABLE].any(axis=1))))
+    ends = np.arange(first, last) + 1 - before
+    long_silent = stable[ends] == stable[np.maximum(ends - 1 - STALE, 0)]
     begun = counts[:last, CANDIDATE].any(axis=1)
     if not begun.any():
         return none
-    alone &= np.arange(first, last) >= int(begun.argmax())
-    found: list[int] = span[alone][:, NOBODY].sum(axis=0).tolist()
+    alone = unanswered & long_silent & (np.arange(first, last) >= int(begun.argmax()))
+    found: list[int] = counts[first:last][alone][:, NOBODY].sum(axis=0).tolist()
     return found
 
 

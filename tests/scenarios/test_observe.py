@@ -106,16 +106,19 @@ def test_clients_count_requests_the_edge_and_servers_count_tries(vantage: str, r
     assert window(tried, SHARE, vantage, 20).subject.requests == requests
 
 
-def test_what_nobody_answers_while_the_candidate_is_alone_is_the_candidates() -> None:
+def test_what_nobody_answers_once_the_candidate_has_long_been_alone_is_the_candidates() -> None:
     seen = tally(
         *((second, STABLE, Status.OK, 10) for second in range(15)),
-        *((second, NOBODY, Status.REFUSED, 7) for second in range(5, 10)),  # beside stable: nobody's
-        *((second, NOBODY, Status.REFUSED, 3) for second in range(15, 20)),  # before it ever answered
-        *((second, CANDIDATE, Status.OK, 10) for second in range(20, 23)),
-        *((second, NOBODY, Status.REFUSED, 10) for second in range(23, 30)),  # its processes have died
+        *((second, NOBODY, Status.REFUSED, 7) for second in range(5, 15)),  # beside stable: nobody's
+        *((second, CANDIDATE, Status.OK, 10) for second in range(14, 35)),
+        *((second, NOBODY, Status.REFUSED, 2) for second in range(15, 18)),  # to a stable pod that is gone
+        *((second, NOBODY, Status.REFUSED, 10) for second in range(35, 40)),  # its processes have died
     )
-    assert (window(seen, SHARE, "client", 20).subject.requests) == 0
-    subject = window(seen, SHARE, "client", 30).subject
-    assert (subject.requests, subject.failures) == (30 + 70, 70)
-    subject = window(seen, SHARE, "server", 30).subject
-    assert (subject.requests, subject.failures) == (30, 0)
+    found = {end: window(seen, SHARE, "client", end).subject for end in (20, 30, 40)}
+    assert [(s.requests, s.failures) for s in found.values()] == [(60, 0), (100, 0), (50 + 50, 50)]
+    assert window(seen, SHARE, "server", 40).subject.failures == 0
+
+
+def test_an_outage_before_the_candidate_ever_answered_is_nobodys() -> None:
+    seen = tally(*((second, NOBODY, Status.REFUSED, 3) for second in range(20)))
+    assert window(seen, SHARE, "client", 20).subject.requests == 0
