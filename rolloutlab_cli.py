@@ -1,4 +1,7 @@
-"""The command line. It parses, calls the public API, and shows; data on stdout, everything else on stderr."""
+"""The command line. It parses, calls the public API, and shows; data on stdout, everything else on stderr.
+
+Long, as every command has its options here; what they do is elsewhere.
+"""
 
 import json
 import os

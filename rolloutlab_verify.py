@@ -42,6 +42,15 @@ class Plain(StrEnum):
     JSON = "json"
 
 
+RateOption = Annotated[str, typer.Option(metavar="RATE", help="Requests, at most.")]
+MostOption = Annotated[int, typer.Option(min=1, max=1_000_000, help="Never send more.")]
+TimeoutOption = Annotated[str, typer.Option(metavar="DURATION", help="For each answer.")]
+InsecureOption = Annotated[bool, typer.Option("--insecure", "-k", help="Accept any certificate.")]
+PermittedOption = Annotated[
+    str | None,
+    typer.Option("--yes-i-may-load", metavar="HOST", help="For an address that is not loopback or private."),
+]
+
 SIGNS = {"met": "✓", "broken": "✗", "undecided": "?"}
 
 
@@ -85,21 +94,16 @@ def verify_split(
         int, typer.Option(min=1, max=1_000_000, help="Requests through a connection that is kept.")
     ] = PER_CONNECTION,
     per_user: Annotated[int, typer.Option(min=1, max=1_000_000, help="Requests of each {user}.")] = 1,
-    rate: Annotated[str, typer.Option(metavar="RATE", help="Requests, at most.")] = "50/s",
+    rate: RateOption = "50/s",
     requests: Annotated[
         int | None,
         typer.Option(min=1, max=1_000_000, help="Send so many, to see what they show or to be surer."),
     ] = None,
-    max_requests: Annotated[int, typer.Option(min=1, max=1_000_000, help="Never send more.")] = MOST,
-    timeout: Annotated[str, typer.Option(metavar="DURATION", help="For each answer.")] = "5s",
+    max_requests: MostOption = MOST,
+    timeout: TimeoutOption = "5s",
     max_time: Annotated[str, typer.Option(metavar="DURATION", help="For all of it.")] = "15m",
-    insecure: Annotated[bool, typer.Option("--insecure", "-k", help="Accept any certificate.")] = False,
-    permitted: Annotated[
-        str | None,
-        typer.Option(
-            "--yes-i-may-load", metavar="HOST", help="For an address that is not loopback or private."
-        ),
-    ] = None,
+    insecure: InsecureOption = False,
+    permitted: PermittedOption = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="What stdout gets.")] = Output.TABLE,
 ) -> None:
     """Check whether an address splits its traffic as claimed, with as many requests as that takes.
@@ -159,17 +163,12 @@ def expect(
     candidate: Annotated[
         str | None, typer.Option("--candidate", "-c", help="Which is there; the first unless said.")
     ] = None,
-    rate: Annotated[str, typer.Option(metavar="RATE", help="Requests, at most.")] = "50/s",
-    max_requests: Annotated[int, typer.Option(min=1, max=1_000_000, help="Never send more.")] = MOST,
-    timeout: Annotated[str, typer.Option(metavar="DURATION", help="For each answer.")] = "5s",
+    rate: RateOption = "50/s",
+    max_requests: MostOption = MOST,
+    timeout: TimeoutOption = "5s",
     max_time: Annotated[str, typer.Option(metavar="DURATION", help="For each expectation.")] = "15m",
-    insecure: Annotated[bool, typer.Option("--insecure", "-k", help="Accept any certificate.")] = False,
-    permitted: Annotated[
-        str | None,
-        typer.Option(
-            "--yes-i-may-load", metavar="HOST", help="For an address that is not loopback or private."
-        ),
-    ] = None,
+    insecure: InsecureOption = False,
+    permitted: PermittedOption = None,
     output: Annotated[Plain, typer.Option("--output", "-o", help="What stdout gets.")] = Plain.TABLE,
 ) -> None:
     """Ask an address what a scenario's `expect:` asks the simulation, judged by the same code.

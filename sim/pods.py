@@ -2,6 +2,8 @@
 
 A pod decides nothing about others; it tells its listener what happened. What its node's kubelet or its
 process would do is void once the node has lost power. Time is in nanoseconds.
+
+Long, as it is one life: each of its turns is a few lines.
 """
 
 import math

@@ -2,6 +2,8 @@
 
 The caller advances to the time of a change, then makes the change: what is due at that very time already
 sees it.
+
+Over 400 lines, most of them what its arguments mean.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """A trial's simulated world: pools of pods behind a router, requests in the kernel, the release that sees it.
 
 It obeys: actions become changes after the API's delay; pods and controllers tell what comes of them.
+
+Long, as it is where everything of a trial meets; what can be told apart is in modules of its own.
 """
 
 import math

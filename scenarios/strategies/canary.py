@@ -147,10 +147,7 @@ class CanaryStrategy(Asking):
                 raise Unrealisable(
                     "a Service reads neither headers nor cookies; go via ingress-nginx or a proxy router"
                 )
-            raise Unrealisable(
-                "a Service cannot keep users on a side; go via a proxy router, or ingress-nginx with "
-                "affinity: sticky"
-            )
+            raise Unrealisable("a Service cannot keep users on a side; go via a proxy router")
         both = do(Scale("main", n), Scale("canary", 0))
         back = (Stage("back to main", both, (Ready("main"), Gone("canary")), on_deadline=_STAY),)
         stages: list[Stage] = []

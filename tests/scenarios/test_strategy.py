@@ -630,7 +630,7 @@ def test_a_test_has_pods_for_its_share_of_users(share: str, replicas: int, pods:
         ("{canary: {steps: [5%], match: [{cookie: a}]}}", "go via ingress-nginx or a proxy router"),
         (
             "{canary: {steps: [5%], sticky: both}}",
-            "go via a proxy router, or ingress-nginx with affinity: sticky",
+            "cannot keep users on a side; go via a proxy router",
         ),
         ("{ab_test: {by: {users: 50%}}}", "go via a proxy router"),
         (
