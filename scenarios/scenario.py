@@ -1,5 +1,6 @@
 """A scenario: one world, the strategies to try in it, and the candidates to try them with."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Literal, Self
@@ -18,6 +19,7 @@ from scenarios.require import Requirement
 from scenarios.route import Unrealisable, lower
 from scenarios.routers import IngressNginx, KubeProxy, Router
 from scenarios.strategies import Written
+from scenarios.tally import Grid
 from scenarios.units import write_duration
 from scenarios.version import Pods, Service, Version
 from scenarios.world import FORMAT, Clock, Guard, Observe, Slo
@@ -155,6 +157,15 @@ class Scenario(Model):
             text = f"it ends at {ends}, before the horizon of {horizon}; give more, or set clock.horizon"
             raise Misplaced((("traffic", "rate", "trace"), text))
         return self
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The counted seconds; histogram steps divide scrapes and windows, and are at most about 400."""
+        horizon, settle = int(self.clock.horizon), int(self.clock.settle)
+        common = math.gcd(settle, int(self.observe.every), *(int(g.window) for g in self.guards.values()))
+        wanted = horizon / 400
+        step = next((d for d in range(1, common + 1) if common % d == 0 and d >= wanted), common)
+        return Grid(-settle, horizon, math.ceil(self.traffic.client.patience) + 1, step)
 
     @cached_property
     def variants(self) -> dict[str, Version]:

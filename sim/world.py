@@ -35,7 +35,6 @@ from scenarios.routers import Router
 from scenarios.scenario import Scenario
 from scenarios.semantics.deployment import Deployment, RollingUpdate
 from scenarios.semantics.disruption import Health
-from scenarios.tally import Grid
 from sim.autoscaler import Autoscaler, bounds_of
 from sim.clock import SECOND, Clock, Order, nanoseconds, on_grid
 from sim.controllers import PoolController
@@ -57,15 +56,6 @@ POLL = 50_000_000
 """How often the world asks the kernel whose process died of a request."""
 
 
-def grid_of(scenario: Scenario) -> Grid:
-    """The counted seconds; histogram steps divide scrapes and windows, and are at most about 400."""
-    horizon, settle = int(scenario.clock.horizon), int(scenario.clock.settle)
-    common = math.gcd(settle, int(scenario.observe.every), *(int(g.window) for g in scenario.guards.values()))
-    wanted = horizon / 400
-    step = next((d for d in range(1, common + 1) if common % d == 0 and d >= wanted), common)
-    return Grid(-settle, horizon, math.ceil(scenario.traffic.client.patience) + 1, step)
-
-
 def simulate(trial: Trial, *, every_tick: bool = False) -> Record:
     """Run one trial. Same trial, same record; `every_tick` steps the release at idle ticks too.
 
@@ -81,7 +71,7 @@ class World:
     def __init__(self, trial: Trial, *, every_tick: bool = False) -> None:
         scenario = trial.scenario
         self.trial, self.scenario, self.every_tick = trial, scenario, every_tick
-        self.grid = grid_of(scenario)
+        self.grid = scenario.grid
         self.horizon, self.tick = self.grid.horizon * SECOND, nanoseconds(scenario.clock.tick)
         self.clock = Clock(self.grid.start * SECOND)
         self.router = self._router()
@@ -460,4 +450,4 @@ def _nothing() -> None:
     """A tick at which only time has passed."""
 
 
-__all__ = ["Unrealisable", "World", "grid_of", "simulate"]
+__all__ = ["Unrealisable", "World", "simulate"]

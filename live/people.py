@@ -1,0 +1,50 @@
+"""Who answers the calls of a live release: times said beforehand, or files that somebody puts into its folder.
+
+`rolloutlab live approve RUN NAME` and `live abort RUN` write those files; nothing is approved by silence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scenarios.plan import Call
+from scenarios.release import PAGE
+
+ABORT = "abort"
+
+
+def approval(operator: str) -> str:
+    """The file that approves whatever this operator has been called for."""
+    return f"approved.{operator}"
+
+
+@dataclass
+class Callers:
+    """Calls of one trial. `after` are seconds from the call to the act, by operator."""
+
+    folder: Path
+    after: Mapping[str, float]
+    _calls: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def call(self, name: str, call: Call, t: float) -> None:
+        """Somebody is called: a page leads to an abort, any other call to an approval."""
+        self._calls[name] = (call.operator, t)
+        (self.folder / approval(call.operator)).unlink(missing_ok=True)  # said before it was asked
+
+    def approved(self, t: float) -> frozenset[str]:
+        """Calls that were approved by then."""
+        return frozenset(name for name in self._calls if name != PAGE and self._acted(name, t))
+
+    def abort(self, t: float) -> bool:
+        """Whether somebody asked for the way back by then."""
+        return (self.folder / ABORT).exists() or (PAGE in self._calls and self._acted(PAGE, t))
+
+    def waiting(self, t: float) -> list[str]:
+        """Operators of whom nothing was heard yet."""
+        return sorted({self._calls[name][0] for name in self._calls if not self._acted(name, t)})
+
+    def _acted(self, name: str, t: float) -> bool:
+        operator, called_at = self._calls[name]
+        if operator in self.after:
+            return t >= called_at + self.after[operator]
+        return (self.folder / approval(operator)).exists()

@@ -1,0 +1,42 @@
+"""What each router is told: the objects at the start, and the changes that a route comes to.
+
+`Entry` is where users come in.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from live.objects import Made
+from scenarios.plan import Route
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where users come in: an address, and the Host they ask for (None: the address itself)."""
+
+    host: str
+    port: int
+    host_header: str | None = None
+    scheme: str = "http"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A merge patch of one object that stands in the trial's namespace."""
+
+    group: str
+    plural: str
+    name: str
+    body: Manifest
+
+
+class Told(Protocol):
+    """A module of this package: pure functions of what is made."""
+
+    def objects(self, made: Made, namespace: str) -> list[Manifest]:
+        """What stands there from the start, for the plan's first route."""
+
+    def changes(self, made: Made, route: Route) -> list[Change]:
+        """What a route comes to."""
