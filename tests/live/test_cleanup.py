@@ -196,7 +196,7 @@ def test_killed_between_intent_and_request_nothing_is_there(fake: Fake) -> None:
 
 def test_a_request_that_arrives_after_its_sender_was_killed_is_waited_for(fake: Fake) -> None:
     def arrives(seconds: float) -> None:
-        if MARKS.name not in fake.namespaces:
+        if fake.time == 0:
             fake.add(namespaces.manifest(MARKS), "u1")
         fake.sleep(seconds)
 
