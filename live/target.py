@@ -1,0 +1,130 @@
+"""Which cluster, and which namespaces there, live mode may touch. Decided before anything is sent or run."""
+
+import re
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from live.api import Api, Refused, Target
+from live.exchange import Patience
+from live.kubeconfig import Entry, Unreadable, read_entry
+from live.paths import core
+from live.session import open_session
+from scenarios.errors import harmless, shown
+
+__all__ = ["LOCAL", "Unreadable", "Unsafe", "allowed_namespace", "connect", "guard"]
+
+IP: TypeAlias = IPv4Address | IPv6Address
+Resolves: TypeAlias = Callable[[str], Iterable[IP]]
+
+LOCAL = re.compile(r"kind-.+|k3d-.+|minikube|docker-desktop|rancher-desktop|orbstack|rolloutlab-test")
+"""Names that tools give to clusters on one's own machine."""
+_OURS = re.compile(r"rolloutlab-[0-9a-f]{8}-(0|[1-9][0-9]{0,5})")
+_PRIVATE: tuple[IPv4Network | IPv6Network, ...] = tuple(
+    map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"))
+)
+_UID_OF = "get namespace kube-system -o jsonpath='{.metadata.uid}'"
+_FIRST = Patience(budget=8.0)
+"""For the requests that learn who is there: a cluster that is down is said to be down soon."""
+
+
+class Unsafe(Exception):
+    """Refused, nothing was touched: the cluster or namespace may be somebody's. The text says what to do."""
+
+
+def connect(
+    context: str,
+    *,
+    kubeconfig: Path | None = None,
+    allowed: re.Pattern[str] = LOCAL,
+    cluster_uid: str | None = None,
+    patience: Patience | None = None,
+) -> Api:
+    """The API of that context, resolved now and pinned: what the kubeconfig says later has no effect.
+
+    Without `cluster_uid` the context's name must match `allowed` and its server be on this machine or in a
+    private network, which is decided before anything is sent or any plugin of the kubeconfig is run. With it,
+    the UID of the cluster's namespace kube-system must be that. Raises Unsafe, Unreadable, and as Api.get.
+    """
+    entry = read_entry(context, kubeconfig)
+    near = private(entry.server, resolved)
+    if cluster_uid is None and (why := objection(entry, allowed, near)) is not None:
+        raise Unsafe(why)
+    first = Api(
+        Target(context, entry.server, "", ""),
+        lambda: open_session(entry, direct=near),
+        guard,
+        patience=_FIRST,
+    )
+    try:
+        target = _identified(first)
+    finally:
+        first.close()
+    if cluster_uid not in (None, target.uid):
+        raise Unsafe(
+            f"context {shown(context)} is cluster {target.uid} at {target.server}, not {shown(cluster_uid)}"
+        )
+    return Api(target, lambda: open_session(entry, direct=near), guard, patience=patience)
+
+
+def objection(entry: Entry, allowed: re.Pattern[str], near: bool) -> str | None:
+    """Why the context does not look like a cluster to play with; None if it does."""
+    name = shown(entry.context)
+    way = f"if it is one to play with, name it: --cluster-uid $(kubectl --context {name} {_UID_OF})"
+    if not allowed.fullmatch(entry.context):
+        return f"context {name} may be somebody's: its name is not one of {allowed.pattern}; {way}"
+    if entry.cluster.get("proxy-url"):
+        return f"context {name} sounds local, but is reached through a proxy; {way}"
+    if not near:
+        server = harmless(entry.server)
+        return (
+            f"context {name} sounds local, but its server {server} has no loopback or private address; {way}"
+        )
+    return None
+
+
+def private(server: str, resolve: Resolves) -> bool:
+    """Whether all addresses of the server's host are this machine's or private (RFC 1918, RFC 4193)."""
+    try:
+        host = urlsplit(server).hostname or ""
+        addresses = [_plain(address) for address in resolve(host)]
+    except (OSError, ValueError):
+        return False
+    return bool(addresses) and all(any(a in net for net in _PRIVATE) for a in addresses)
+
+
+def resolved(host: str) -> Iterator[IP]:
+    """The addresses of a host's name, or the one that it is. OSError, ValueError."""
+    for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
+        yield ip_address(str(found[4][0]).partition("%")[0])
+
+
+def _plain(address: IP) -> IP:
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def allowed_namespace(name: str) -> str:
+    """The name, if it is one that live mode gives to namespaces that it makes. Raises Unsafe if not."""
+    if not _OURS.fullmatch(name):
+        raise Unsafe(f"namespace {shown(name)} is not one that a live run made; nothing is done there")
+    return name
+
+
+def guard(namespace: str, path: str) -> None:
+    """Forbids every change but to namespaces of ours and in them. Raises Unsafe."""
+    if not namespace:
+        raise Unsafe(f"{harmless(path)} belongs to no namespace; nothing is changed there")
+    allowed_namespace(namespace)
+
+
+def _identified(api: Api) -> Target:
+    """Who is there."""
+    version = api.get("/version").get("gitVersion")
+    uid = (api.get(core("", "namespaces", "kube-system")).get("metadata") or {}).get("uid")
+    if not isinstance(uid, str) or not isinstance(version, str):
+        raise Refused(200, "Strange", f"{harmless(api.target.server)} does not answer like a Kubernetes API")
+    return replace(api.target, uid=uid, version=version)
