@@ -443,6 +443,7 @@ class Connection(asyncio.Protocol):
         self.answered += 1
         self.since = self.server.loop.time()
         if not keeps:
+            self.ending = True
             self.transport.close()
         elif self.buffer:
             self.transport.resume_reading()
@@ -472,8 +473,8 @@ class Connection(asyncio.Protocol):
         return None if self.left else self.request
 
     def _head(self) -> Request | None:
-        while self.buffer.startswith(b"\r\n"):  # after a body, some clients send one more
-            del self.buffer[:2]
+        while self.buffer.startswith((b"\r", b"\n")):  # after a body, some clients send one more line's end
+            del self.buffer[:1]
         end = self.buffer.find(b"\r\n\r\n", 0, MOST_HEAD)
         if end < 0:
             self._check_beginning()

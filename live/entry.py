@@ -1,4 +1,4 @@
-"""Where users come in: the addresses of a node and of ingress-nginx, and whether the right version answers there."""
+"""Where users come in: addresses of a node and of ingress-nginx, and whether stable answers there."""
 
 import http.client
 import time
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from live.api import Api
-from live.routers import Entry
+from live.replay import Entry
 
 ANSWERS = 5
 """So many good answers in a row, on connections of their own, before a trial counts on an entry."""
@@ -41,8 +41,8 @@ def ingress_address(api: Api, node: str | None) -> tuple[str, int]:
         if "nodePort" in ports[0]:
             return node or node_address(api), int(ports[0]["nodePort"])
     raise NoEntry(
-        "no Service of ingress-nginx (label app.kubernetes.io/name=ingress-nginx) with port 80 can be reached "
-        "from here; say --ingress-address HOST:PORT"
+        "no Service of ingress-nginx (label app.kubernetes.io/name=ingress-nginx) has a port 80 that can be "
+        "reached from here; say --ingress-address HOST:PORT"
     )
 
 

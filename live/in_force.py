@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from scenarios.plan import Pool
 
-SURE = math.log(1000)
-"""Above this the new shares are so much likelier: of no change, a thousand answers lead here about once."""
+SURE = math.log(10_000)
+"""Above this the new shares are so much likelier; where nothing changed, it takes some 10,000 answers."""
 
 LEAK = 1e-3
 """Share of answers that may come from where no share leads: stragglers, retransmissions."""

@@ -1,4 +1,4 @@
-"""Who answers the calls of a live release: times said beforehand, or files that somebody puts into its folder.
+"""Who answers the calls of a live release: times said beforehand, or files put into the run's folder.
 
 `rolloutlab live approve RUN NAME` and `live abort RUN` write those files; nothing is approved by silence.
 """

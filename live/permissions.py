@@ -1,4 +1,4 @@
-"""What a live run does on a cluster, as one table: RBAC that grants it, and questions whether it is granted."""
+"""What a live run does on a cluster, as one table: RBAC that grants it, questions whether it is granted."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,8 +10,8 @@ Manifest = dict[str, Any]
 NAME = "rolloutlab"
 _NETWORKING, _RBAC = "networking.k8s.io", "rbac.authorization.k8s.io"
 _GRANTED_WHY = (
-    "Rights within namespaces are granted everywhere: RBAC knows no prefix of names, and every trial has a new "
-    "namespace. The ValidatingAdmissionPolicy below takes back what lies outside rolloutlab-*."
+    "Rights within namespaces are granted everywhere: RBAC knows no prefix of names, and every trial has its "
+    "own namespace. The ValidatingAdmissionPolicy below takes back what lies outside rolloutlab-*."
 )
 
 

@@ -1,6 +1,6 @@
-"""What a release sees of requests on a cluster: guards' windows and an A/B test's groups, as in the simulator.
+"""What a release sees of requests on a cluster: guards' windows and an A/B test's groups.
 
-The rows that have arrived become a tally, and the tally is read by the very functions that the simulator uses.
+The rows that have arrived become a tally, which the very functions that the simulator uses read.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from live.load import rows_to_tally
+from live.rows import Rows, rows_to_tally
 from scenarios.conversion import Groups
 from scenarios.conversion import groups as count_groups
 from scenarios.guard import Seen
@@ -19,8 +19,6 @@ from scenarios.plan import CANDIDATE, STABLE, Plan, Route
 from scenarios.record import Trial
 from scenarios.tally import Tally
 from scenarios.world import Guard
-
-Rows = NDArray[np.void]
 
 
 @dataclass
@@ -58,8 +56,10 @@ class Scrapes:
             self._users_before = self._tally(rows).users.copy()
 
     def _tally(self, rows: Rows) -> Tally:
+        """Of the requests that have ended; the tries of others are left for the next time."""
         scenario = self.trial.scenario
-        return rows_to_tally(rows, scenario.grid, scenario.traffic.users.count)
+        ended = rows["index"][rows["final"] == 1]
+        return rows_to_tally(rows[np.isin(rows["index"], ended)], scenario.grid, scenario.traffic.users.count)
 
     def _groups(self, tally: Tally) -> Groups | None:
         if self._users_before is None:

@@ -5,22 +5,25 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from live import behaviour, cleanup, load, objects
-from live.api import Api, apps, core, networking
+from live import rows as rows_of
+from live.api import Api
+from live.cleanup import Cleaned
 from live.entry import answers, ingress_address, node_address
 from live.journal import Journal
 from live.namespaces import Claim, Marks
 from live.namespaces import manifest as namespace_manifest
 from live.objects import Image, Made
+from live.paths import apps, core, networking
 from live.people import Callers
-from live.routers import Entry, ingress_nginx, kube_proxy
+from live.replay import Entry
+from live.routers import ingress_nginx, kube_proxy
 from live.world import Glance, LiveWorld
 from scenarios import record as records
 from scenarios.plan import STABLE
@@ -32,6 +35,13 @@ SLACK = 3.0
 
 PATIENCE = 120.0
 """Seconds for pods to become ready, and for users to get in, before the trial is given up."""
+
+
+class Incomplete(Exception):
+    """A namespace could not be deleted."""
+
+    def __init__(self, cleaned: Cleaned) -> None:
+        super().__init__("; ".join(f"{left.name} is still there: {left.why}" for left in cleaned.remains))
 
 
 class NotReady(Exception):
@@ -84,7 +94,7 @@ def conduct(place: Place, trial: Trial, number: int, shown: Shown) -> Done:
     """Run a trial in a namespace of its own and write its record.
 
     Raises NotReady, NoEntry, live.api's Refused and Unavailable, OSError where the journal cannot be written.
-    The namespace is deleted whatever happens; cleanup.Incomplete where that fails.
+    The namespace is deleted whatever happens; Incomplete where that fails.
     """
     plan = trial.scenario.plan(trial.strategy)
     router = trial.scenario.routers[plan.via]
@@ -94,10 +104,12 @@ def conduct(place: Place, trial: Trial, number: int, shown: Shown) -> Done:
     begun = datetime.now(UTC)
     with _namespace(place, marks, shown):
         entry = _fill(place, made, marks.name, trial, shown)
-        with _traffic(trial, entry, folder.with_name(f".{folder.name}")) as traffic:
+        with (
+            TemporaryDirectory(prefix="rolloutlab-") as workshop,
+            _traffic(trial, entry, workshop) as traffic,
+        ):
             record, sent, trouble = _release(place, made, marks.name, trial, entry, traffic, shown)
-            rows = traffic.take()
-    return _stored(place, folder, record, rows, sent, trouble, begun)
+    return _stored(place, folder, record, traffic, sent, trouble, begun)
 
 
 # --- the namespace ----------------------------------------------------------------------------------
@@ -117,37 +129,55 @@ def _namespace(place: Place, marks: Marks, shown: Shown) -> Iterator[None]:
         yield
     finally:
         shown.tell(None, f"delete namespace {marks.name}")
-        cleanup.remove(place.api, place.journal, claim)
+        cleaned = cleanup.clean(place.api, [claim], place.journal.gone)
+        if cleaned.remains:
+            raise Incomplete(cleaned)
 
 
 def _expiry(lifetime: float) -> datetime:
     return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=round(lifetime))
 
 
+def manifests(trial: Trial, image: Image, namespace: str) -> list[dict[str, Any]]:
+    """Everything that a trial puts into its namespace. Raises Unsupported."""
+    plan = trial.scenario.plan(trial.strategy)
+    made = Made(trial.scenario, str(trial.candidate), plan, trial.scenario.routers[plan.via], image)
+    return _objects(made, namespace, trial)
+
+
+def _objects(made: Made, namespace: str, trial: Trial) -> list[dict[str, Any]]:
+    told = kube_proxy if isinstance(made.router, KubeProxy) else ingress_nginx
+    found = [objects.quota(made)]
+    if made.image.demo is not None:
+        what = behaviour.document(trial.scenario, str(trial.candidate), trial.seed)
+        found.append(objects.app(made, what))
+    sizes = dict(made.plan.start)
+    deployments = [objects.deployment(made, pool, sizes.get(pool, 0)) for pool in made.plan.pools]
+    return [*found, *told.objects(made, namespace), *deployments]
+
+
 def _fill(place: Place, made: Made, namespace: str, trial: Trial, shown: Shown) -> Entry:
     """Everything that stands there before the release; returns where users come in."""
     _wait_for_account(place.api, namespace)
-    told = kube_proxy if isinstance(made.router, KubeProxy) else ingress_nginx
-    shown.tell(None, f"{len(made.plan.pools)} pools, router {made.plan.via}")
-    place.api.create(core(namespace, "resourcequotas"), objects.quota(made))
-    if made.image.demo is not None:
-        what = behaviour.document(trial.scenario, str(trial.candidate), trial.seed)
-        place.api.create(core(namespace, "configmaps"), objects.app(made, what))
-    created = [_create(place.api, namespace, wanted) for wanted in told.objects(made, namespace)]
-    sizes = dict(made.plan.start)
-    for pool in made.plan.pools:
-        place.api.create(apps(namespace, "deployments"), objects.deployment(made, pool, sizes.get(pool, 0)))
+    shown.tell(None, f"pools {', '.join(made.plan.pools)} behind {made.plan.via}")
+    wanted = _objects(made, namespace, trial)
+    created = [place.api.create(_path(namespace, one["kind"]), one) for one in wanted]
     if isinstance(made.router, KubeProxy):
-        node = place.node or node_address(place.api)
-        return Entry(node, int(created[0]["spec"]["ports"][0]["nodePort"]))
+        (web,) = (one for one in created if one["kind"] == "Service")
+        return Entry("http", place.node or node_address(place.api), int(web["spec"]["ports"][0]["nodePort"]))
     host, port = place.ingress or ingress_address(place.api, place.node)
-    return Entry(host, port, ingress_nginx.host(namespace))
+    return Entry("http", host, port, ingress_nginx.host(namespace))
 
 
-def _create(api: Api, namespace: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    if wanted["kind"] == "Ingress":
-        return api.create(networking(namespace, "ingresses"), dict(wanted))
-    return api.create(core(namespace, "services"), dict(wanted))
+def _path(namespace: str, kind: str) -> str:
+    """Where objects of a kind are created."""
+    match kind:
+        case "Ingress":
+            return networking(namespace)
+        case "Deployment":
+            return apps(namespace, "deployments")
+        case _:
+            return core(namespace, f"{kind.lower()}s")
 
 
 def _wait_for_account(api: Api, namespace: str) -> None:
@@ -164,26 +194,17 @@ def _wait_for_account(api: Api, namespace: str) -> None:
 # --- traffic and release ----------------------------------------------------------------------------
 
 
-@contextmanager
-def _traffic(trial: Trial, entry: Entry, folder: Path) -> Iterator[load.Generator]:
+def _traffic(trial: Trial, entry: Entry, folder: str) -> load.Generator:
     grid = trial.scenario.grid
-    folder.mkdir(parents=True, exist_ok=True)
-    generator = load.Generator(
+    return load.Generator(
         trial.scenario,
         str(trial.candidate),
         trial.seed,
         entry,
-        folder,
+        Path(folder),
         start=float(grid.start),
         horizon=float(grid.horizon),
     )
-    try:
-        yield generator
-    finally:
-        generator.stop()
-        for left in folder.iterdir():
-            left.unlink()
-        folder.rmdir()
 
 
 def _release(
@@ -237,19 +258,18 @@ def _stored(
     place: Place,
     folder: Path,
     record: Record,
-    rows: np.ndarray[Any, Any],
+    traffic: load.Generator,
     sent: load.Sent,
     trouble: list[str],
     begun: datetime,
 ) -> Done:
     """The record with its rows counted, on disk, and what is to be known of how it came about beside it."""
-    scenario = record.trial.scenario
-    tally = load.rows_to_tally(rows, scenario.grid, scenario.traffic.users.count)
+    scenario, rows = record.trial.scenario, traffic.take()
+    tally = rows_of.rows_to_tally(rows, scenario.grid, scenario.traffic.users.count)
     record = replace(record, truth=Truth(tally, record.truth.pods, record.truth.routes))
     why = "; ".join([*([] if sent.conclusive else [sent.why]), *trouble])
-    records.write(record, folder, {})
-    load.save(rows, sent, folder.with_name(f"{folder.name}.rows.npz"))
-    raw = hashlib.sha256(folder.with_name(f"{folder.name}.rows.npz").read_bytes()).hexdigest()
+    raw = folder.with_name(f"{folder.name}.rows.npz")
+    rows_of.save(raw, rows, traffic.pods)
     told = {
         **place.provenance,
         "backend": "live",
@@ -258,7 +278,8 @@ def _stored(
         "time_scale": place.time_scale,
         "conclusive": not why,
         "why": why,
-        "rows": {"file": f"{folder.name}.rows.npz", "sha256": raw},
+        "sent": asdict(sent),
+        "rows": {"file": raw.name, "sha256": hashlib.sha256(raw.read_bytes()).hexdigest()},
     }
     records.write(record, folder, told)
     return Done(record, folder, sent, why)

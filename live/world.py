@@ -10,21 +10,26 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Thread
 from typing import Any, Protocol
 
 import numpy as np
 
 from live import objects
-from live.api import Api, Refused, Unavailable, apps, core, networking
+from live.api import Api, Refused, Unavailable
 from live.in_force import Turning
 from live.objects import Made
+from live.paths import apps, core, networking
 from live.routers import ingress_nginx, kube_proxy
-from live.scrapes import Rows, Scrapes
+from live.rows import Rows
+from live.scrapes import Scrapes
 from live.sight import Sight
 from live.watch import Change as News
 from live.watch import Watch
 from scenarios.backend import Decisions, drive
+from scenarios.conversion import Groups
+from scenarios.guard import Seen
 from scenarios.observe import Observation, PoolSeen
 from scenarios.plan import (
     CANDIDATE,
@@ -55,7 +60,9 @@ SHOW = 0.2
 class Traffic(Protocol):
     """Where requests come from; `live.load.Generator` is one."""
 
-    pods: list[str]
+    @property
+    def pods(self) -> list[str]:
+        """The names that rows index."""
 
     def take(self, since: int = 0) -> Rows:
         """The rows that have arrived, from number `since` on, in order of arrival."""
@@ -138,10 +145,13 @@ class LiveWorld:
             ("pod", core(self.namespace, "pods")),
             ("deployment", apps(self.namespace, "deployments")),
         ):
-            self._watches.append(Watch(self.api, path, lambda news, what=what: self._news.put((what, news))))
+            self._watches.append(Watch(self.api, path, partial(self._told, what)))
             self._watches[-1].start()
         self._writer.start()
         self._drain(0.0)
+
+    def _told(self, what: str, news: News) -> None:
+        self._news.put((what, news))
 
     def begins_at(self, t0: float) -> None:
         """The trigger's time on the clock; what was seen before becomes negative time."""
@@ -202,7 +212,8 @@ class LiveWorld:
             now = self.t
             if now >= self.horizon:
                 return None
-            windows, groups = {}, None
+            windows: Mapping[str, Seen] = {}
+            groups: Groups | None = None
             if now >= self.scrapes.due:
                 windows, groups = self.scrapes.take(self.traffic.take())
                 self._noticed = True
@@ -225,7 +236,7 @@ class LiveWorld:
         self.tell(self.t, str(asked.action))
         self._to_do.put(asked)
 
-    def _observation(self, windows: Mapping[str, Any], groups: Any) -> Observation:
+    def _observation(self, windows: Mapping[str, Seen], groups: Groups | None) -> Observation:
         t = self.t
         pools, approved = self._pools(t), self.people.approved(t)
         return Observation(
@@ -377,7 +388,7 @@ class LiveWorld:
     def _patch_pool(self, pool: Pool, spec: Mapping[str, Any]) -> Mapping[str, Any]:
         return self.api.patch(apps(self.namespace, "deployments", pool), {"spec": dict(spec)})
 
-    def _set_route(self, route: Route) -> list[Mapping[str, Any]]:
+    def _set_route(self, route: Route) -> Sequence[Mapping[str, Any]]:
         told = kube_proxy if isinstance(self.made.router, KubeProxy) else ingress_nginx
         written = []
         for change in told.changes(self.made, route):

@@ -1,7 +1,4 @@
-"""What each router is told: the objects at the start, and the changes that a route comes to.
-
-`Entry` is where users come in.
-"""
+"""What each router is told: the objects at the start, and the changes that a route comes to."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,16 +7,6 @@ from live.objects import Made
 from scenarios.plan import Route
 
 Manifest = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Where users come in: an address, and the Host they ask for (None: the address itself)."""
-
-    host: str
-    port: int
-    host_header: str | None = None
-    scheme: str = "http"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def _select(made: Made, name: str, pools: tuple[Pool, ...]) -> Change:
 def _ingress(made: Made, name: str, namespace: str, notes: dict[str, str]) -> Manifest:
     backend = {"service": {"name": name, "port": {"number": 80}}}
     path = {"path": "/", "pathType": "Prefix", "backend": backend}
-    head = head("networking.k8s.io/v1", "Ingress", name, made)
-    head["metadata"]["annotations"] = notes
+    begun = head("networking.k8s.io/v1", "Ingress", name, made)
+    begun["metadata"]["annotations"] = notes
     rule = {"host": host(namespace), "http": {"paths": [path]}}
-    return {**head, "spec": {"ingressClassName": CLASS, "rules": [rule]}}
+    return {**begun, "spec": {"ingressClassName": CLASS, "rules": [rule]}}

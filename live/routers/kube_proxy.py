@@ -8,7 +8,7 @@ from scenarios.route import lower
 WEB = "web"
 
 
-def objects(made: Made, namespace: str) -> list[Manifest]:
+def objects(made: Made, _namespace: str) -> list[Manifest]:
     """One Service, reached by a port of the node."""
     (pools,) = lower(made.plan.route, made.router).backends
     return [service(made, WEB, pools, node_port=True)]

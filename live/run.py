@@ -1,0 +1,156 @@
+"""A live run: strategies crossed with candidates, repeated; each a trial in a namespace of its own.
+
+Repeats are the outermost loop, so that a run that is cut short has tried everything about equally often. What
+was asked for is kept in the run's folder: an interrupted run is resumed from there, trial by trial. A trial
+that was cut short has measured nothing and is begun again.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from live.entry import NoEntry
+from live.objects import Image, unsupported
+from live.trial import Done, NotReady, Place, Shown, conduct, name_of
+from scenarios import load as loading
+from scenarios.errors import ScenarioError
+from scenarios.record import Trial
+from scenarios.scenario import Scenario
+
+ASKED = "asked.json"
+FORMAT = "rolloutlab.live.asked/1"
+
+
+class Unfit(ValueError):
+    """This scenario cannot be run on a cluster as it is; the text says every reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a run is to do: the scenario, its time scaled already, and whom to try how often.
+
+    `most_rate` is requests a second, `most_seconds` how long a trial may take.
+    """
+
+    scenario: Scenario
+    strategies: tuple[str, ...]
+    candidates: tuple[str, ...]
+    repeats: int
+    time_scale: float
+    image: Image
+    source: str = ""
+    lifetime: float = 3600.0
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Every trial, in order; a repeat is a seed."""
+        return tuple(
+            Trial(self.scenario, strategy, candidate, seed)
+            for seed in range(self.repeats)
+            for strategy in self.strategies
+            for candidate in self.candidates
+        )
+
+    @property
+    def seconds(self) -> float:
+        """How long one trial takes at least: settling in and the horizon."""
+        return float(self.scenario.clock.settle + self.scenario.clock.horizon)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A trial that did not take place, and why."""
+
+    trial: Trial
+    why: str
+
+
+def fit(asked: Asked, most_rate: float, most_seconds: float) -> None:
+    """Refuse what live mode cannot or must not do. Raises Unfit with all reasons."""
+    from live.load import caps
+    from live.load import unsupported as unsent
+
+    scenario = asked.scenario
+    used = {scenario.strategies[name].strategy.via for name in asked.strategies}
+    routed = scenario.model_copy(
+        update={"routers": {name: scenario.routers[name] for name in scenario.routers if name in used}}
+    )
+    reasons = [*unsupported(routed, asked.image), *unsent(scenario), *caps(scenario, most_rate, most_seconds)]
+    impossible = scenario.unrealisable()
+    reasons += [f"strategies.{name}: {impossible[name]}" for name in asked.strategies if name in impossible]
+    if reasons:
+        raise Unfit("\n".join(reasons))
+
+
+def conduct_all(
+    place: Place,
+    asked: Asked,
+    shown: Callable[[Trial, int, int], Shown],
+) -> Iterator[Done | Failed]:
+    """Conduct every trial that has no record yet, one after the other.
+
+    A trial whose world did not come about is Failed, and the next one is tried. Raises what `conduct` does
+    beyond that.
+    """
+    trials = asked.trials
+    for number, trial in enumerate(trials):
+        if (place.folder / name_of(trial) / "record.json").exists():
+            continue
+        try:
+            yield conduct(place, trial, _unused(place, number), shown(trial, number, len(trials)))
+        except (NotReady, NoEntry) as failed:
+            yield Failed(trial, str(failed))
+
+
+def _unused(place: Place, number: int) -> int:
+    """A number of a namespace that this run has not used: that of the trial, or 1,000 further on each time."""
+    used = {str(entry.values.get("name")) for entry in _entries(place.folder)}
+    while f"rolloutlab-{place.run}-{number}" in used:
+        number += 1000
+    return number
+
+
+def _entries(folder: Path) -> Sequence[Any]:
+    from live.journal import entries
+
+    return entries(folder)
+
+
+def store(asked: Asked, folder: Path) -> None:
+    """Keep what was asked for beside the journal."""
+    document = {
+        "format": FORMAT,
+        "scenario": loading.as_document(asked.scenario),
+        "strategies": list(asked.strategies),
+        "candidates": list(asked.candidates),
+        "repeats": asked.repeats,
+        "time_scale": asked.time_scale,
+        "image": asdict(asked.image),
+        "source": asked.source,
+        "lifetime": asked.lifetime,
+    }
+    (folder / ASKED).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def stored(folder: Path) -> Asked:
+    """What was asked for. Raises Unfit where it cannot be read."""
+    try:
+        document = json.loads((folder / ASKED).read_text(encoding="utf-8"))
+        if document["format"] != FORMAT:
+            raise ValueError(f"expected format {FORMAT}")
+        image = document["image"]
+        own = tuple((str(version), str(name)) for version, name in image.pop("own"))
+        return Asked(
+            loading.from_document(document["scenario"]),
+            tuple(document["strategies"]),
+            tuple(document["candidates"]),
+            int(document["repeats"]),
+            float(document["time_scale"]),
+            replace(Image(**image), own=own),
+            str(document["source"]),
+            float(document["lifetime"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, ScenarioError) as error:
+        raise Unfit(f"{folder / ASKED}: cannot be read: {error}") from None

@@ -1,0 +1,573 @@
+"""The commands of `rolloutlab live` that conduct trials: run, resume, manifests, approve, abort.
+
+Exit codes: 0 done · 2 bad input · 3 inconclusive · 4 refused for safety · 5 the cluster failed · 6 something
+of ours is left on it · 130 or 143 interrupted and cleaned up.
+"""
+
+import getpass
+import secrets
+import shlex
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+import yaml
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from scenarios.load import load
+from scenarios.record import Trial
+from scenarios.units import parse_duration
+
+if TYPE_CHECKING:
+    from live.load import Generator
+    from live.objects import Image
+    from live.run import Asked
+    from live.trial import Done, Place, Shown
+    from live.world import Glance
+
+UNDECIDED, UNSAFE, CLUSTER_FAILED, LEFT_OVER, INTERRUPTED = 3, 4, 5, 6, 130
+ROOT = Path("runs/live")
+KEPT_LONGER = 1800.0
+"""Seconds beyond a run's own length after which what it left may be cleaned up by anybody."""
+
+ScenarioArgument = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="A file, or a world of the library.")
+]
+ContextOption = Annotated[str, typer.Option("--context", help="Of your kubeconfig; never guessed.")]
+KubeconfigOption = Annotated[
+    Path | None, typer.Option("--kubeconfig", help="In place of KUBECONFIG and ~/.kube/config.")
+]
+UidOption = Annotated[
+    str | None,
+    typer.Option("--cluster-uid", metavar="UID", help="For a context that is not known as a local one."),
+]
+StrategyOption = Annotated[
+    list[str] | None, typer.Option("--strategy", "-s", help="Only this strategy; may be repeated.")
+]
+CandidateOption = Annotated[
+    list[str] | None, typer.Option("--candidate", "-c", help="Only this candidate; may be repeated.")
+]
+ScaleOption = Annotated[
+    float,
+    typer.Option(
+        "--time-scale",
+        min=0.001,
+        max=1.0,
+        help="Waits, windows and deadlines of the plan times this; no more.",
+    ),
+]
+ImageOption = Annotated[
+    str,
+    typer.Option("--image", envvar="ROLLOUTLAB_APP_IMAGE", help="Any image with Python, for the demo app."),
+]
+OwnOption = Annotated[
+    bool, typer.Option("--own-images", help="Run versions.*.image in place of the demo app.")
+]
+PortOption = Annotated[int, typer.Option("--port", min=1, max=65535, help="Of your own image.")]
+ReadyOption = Annotated[str, typer.Option("--ready-path", help="Of your own image's readiness probe.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Override a value, e.g. traffic.rate=50/s."),
+]
+
+
+def run(
+    scenario: ScenarioArgument,
+    context: ContextOption,
+    strategy: StrategyOption = None,
+    candidate: CandidateOption = None,
+    repeat: Annotated[int, typer.Option(min=1, max=100, help="How often each is tried.")] = 1,
+    time_scale: ScaleOption = 1.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, ask what is allowed; make nothing.")
+    ] = False,
+    image: ImageOption = "python:3.13-slim",
+    own_images: OwnOption = False,
+    port: PortOption = 8080,
+    ready_path: ReadyOption = "/",
+    approve: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=after:DURATION", help="An operator who acts so long after being called."),
+    ] = None,
+    node_address: Annotated[str | None, typer.Option(help="Where NodePorts are reached.")] = None,
+    ingress_address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where ingress-nginx is reached.")
+    ] = None,
+    max_rate: Annotated[
+        str, typer.Option(metavar="RATE", help="Refuse scenarios that send more.")
+    ] = "1000/s",
+    max_time: Annotated[str, typer.Option(metavar="DURATION", help="Refuse trials that take longer.")] = "1h",
+    overrides: SetOption = None,
+    kubeconfig: KubeconfigOption = None,
+    cluster_uid: UidOption = None,
+) -> None:
+    """Release for real: each strategy with each candidate, in a namespace of its own, measured by requests.
+
+    It makes releases of its own and does not watch an existing one. Everything it makes is deleted again,
+    also when it is interrupted; after a kill -9 `rolloutlab live cleanup` finishes the job.
+    """
+    asked = _asked(
+        scenario,
+        overrides,
+        strategy,
+        candidate,
+        repeat,
+        time_scale,
+        _image(image, own_images, port, ready_path),
+    )
+    approvals = dict(_approval(text) for text in approve or ())
+    where = _Where(context, kubeconfig, cluster_uid, node_address, _address(ingress_address), approvals)
+    with _failures(None, context):
+        _fit(asked, max_rate, max_time)
+        if dry_run:
+            _dry_run(asked, where)
+            return
+        _begin(asked, where)
+
+
+def resume(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="As `rolloutlab live status` lists it.")],
+    context: ContextOption,
+    approve: Annotated[list[str] | None, typer.Option(metavar="NAME=after:DURATION")] = None,
+    node_address: Annotated[str | None, typer.Option(help="Where NodePorts are reached.")] = None,
+    ingress_address: Annotated[str | None, typer.Option(metavar="HOST:PORT")] = None,
+    kubeconfig: KubeconfigOption = None,
+    cluster_uid: UidOption = None,
+) -> None:
+    """Go on with an interrupted run: clean up after it, then conduct the trials that have no record yet.
+
+    A trial that was cut short is begun again: without its traffic it has measured nothing.
+    """
+    from live.run import stored
+
+    folder = _folder(run_id)
+    approvals = dict(_approval(text) for text in approve or ())
+    where = _Where(context, kubeconfig, cluster_uid, node_address, _address(ingress_address), approvals)
+    with _failures(run_id, context):
+        _go_on(stored(folder), where, folder)
+
+
+def manifests(
+    scenario: ScenarioArgument,
+    strategy: StrategyOption = None,
+    candidate: CandidateOption = None,
+    time_scale: ScaleOption = 1.0,
+    image: ImageOption = "python:3.13-slim",
+    own_images: OwnOption = False,
+    port: PortOption = 8080,
+    ready_path: ReadyOption = "/",
+    overrides: SetOption = None,
+) -> None:
+    """Print what a trial would put into its namespace, and the permissions that a run needs, as YAML."""
+    from live.permissions import rbac
+
+    from live.trial import manifests as of_trial
+
+    own = _image(image, own_images, port, ready_path)
+    asked = _asked(scenario, overrides, strategy, candidate, 1, time_scale, own)
+    with _failures(None, ""):
+        documents = [*rbac(), *of_trial(asked.trials[0], asked.image, "rolloutlab-0123abcd-0")]
+    sys.stdout.write(yaml.safe_dump_all(documents, sort_keys=False))
+
+
+def approve(
+    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    operator: Annotated[str, typer.Argument(metavar="NAME", help="On whose behalf.")],
+) -> None:
+    """Approve what a live release has called somebody for."""
+    from live.people import approval
+
+    if "/" in operator or operator.startswith("."):
+        raise typer.BadParameter(f"no name of an operator: {operator!r}", param_hint="NAME")
+    (_folder(run_id) / approval(operator)).touch()
+
+
+def abort(run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
+    """Have a live release take its way back, as an operator would."""
+    from live.people import ABORT
+
+    (_folder(run_id) / ABORT).touch()
+
+
+# --- what was asked for -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """The cluster, how its services are reached, and who approves."""
+
+    context: str
+    kubeconfig: Path | None
+    cluster_uid: str | None
+    node: str | None
+    ingress: tuple[str, int] | None
+    approvals: dict[str, float] = field(default_factory=dict)
+
+
+def _asked(
+    scenario: str,
+    overrides: list[str] | None,
+    strategy: list[str] | None,
+    candidate: list[str] | None,
+    repeats: int,
+    time_scale: float,
+    image: "Image",
+) -> "Asked":
+    from live.run import Asked
+    from scenarios.time_scale import scaled
+
+    world = load(scenario, overrides or ())
+    _known(strategy, world.strategies, "--strategy")
+    _known(candidate, world.variants, "--candidate")
+    lapsed = world if time_scale == 1 else scaled(world, time_scale)
+    if image.demo is None:
+        from scenarios.plan import CANDIDATE, STABLE
+
+        named = ((STABLE, world.versions.stable.image), (CANDIDATE, world.versions.candidate.image))
+        image = _with_own(image, tuple((version, name) for version, name in named if name is not None))
+    strategies, candidates = tuple(strategy or world.strategies), tuple(candidate or world.variants)
+    trials = repeats * len(strategies) * len(candidates)
+    seconds = float(lapsed.clock.settle + lapsed.clock.horizon) + 180.0
+    lifetime = trials * seconds + KEPT_LONGER
+    return Asked(lapsed, strategies, candidates, repeats, time_scale, image, scenario, lifetime)
+
+
+def _with_own(image: "Image", own: tuple[tuple[str, str], ...]) -> "Image":
+    from dataclasses import replace
+
+    return replace(image, own=own)
+
+
+def _image(demo: str, own: bool, port: int, ready_path: str) -> "Image":
+    from live.objects import Image
+
+    return Image(None, port=port, ready_path=ready_path) if own else Image(demo)
+
+
+def _known(chosen: list[str] | None, names: Any, hint: str) -> None:
+    for name in chosen or ():
+        if name not in names:
+            raise typer.BadParameter(f"there is no {name!r}; there is {', '.join(names)}", param_hint=hint)
+
+
+def _approval(text: str) -> tuple[str, float]:
+    name, equals, when = text.partition("=")
+    try:
+        if not equals or not when.startswith("after:"):
+            raise ValueError("expected NAME=after:DURATION, such as on_call=after:30s")
+        return name, float(parse_duration(when.removeprefix("after:")))
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; got {text!r}", param_hint="--approve") from None
+
+
+def _address(text: str | None) -> tuple[str, int] | None:
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise typer.BadParameter(f"expected HOST:PORT; got {text!r}", param_hint="--ingress-address")
+    return host, int(port)
+
+
+def _folder(run_id: str) -> Path:
+    folder = ROOT / run_id
+    if not run_id.isalnum() or not (folder / "run.json").is_file():
+        there = ", ".join(sorted(one.name for one in ROOT.glob("*") if one.is_dir())) or "none"
+        raise typer.BadParameter(f"no run {run_id!r} in {ROOT}; there is {there}", param_hint="RUN")
+    return folder
+
+
+def _fit(asked: "Asked", max_rate: str, max_time: str) -> None:
+    from pydantic import TypeAdapter
+
+    from live.run import fit
+    from scenarios.units import Rate
+
+    try:
+        most, longest = float(TypeAdapter[float](Rate).validate_python(max_rate)), parse_duration(max_time)
+    except ValueError:
+        text = f"expected a rate such as 1000/s and a duration such as 1h; got {max_rate!r}, {max_time!r}"
+        raise typer.BadParameter(text, param_hint="--max-rate, --max-time") from None
+    fit(asked, most, longest)
+
+
+# --- what is done -----------------------------------------------------------------------------------
+
+
+def _begin(asked: "Asked", where: _Where) -> None:
+    from live.journal import Journal
+    from live.run import store
+
+    run_id = secrets.token_hex(4)
+    api = _connected(where)
+    journal = Journal.begin(ROOT, _run(run_id, asked, api.target))
+    with journal:
+        store(asked, journal.folder)
+        _conduct(asked, where, api, journal, run_id)
+
+
+def _go_on(asked: "Asked", where: _Where, folder: Path) -> None:
+    from live import cleanup
+    from live.journal import Journal, entries, run_of
+    from live.runs import claims
+    from live.target import Unsafe
+    from live.trial import Incomplete
+
+    api, before = _connected(where), run_of(folder)
+    if before.cluster != api.target.uid:
+        raise Unsafe(f"run {before.id} belongs to another cluster, of context {before.context}")
+    with Journal.reopen(folder) as journal:
+        cleaned = cleanup.clean(api, claims(entries(folder)), journal.gone)
+        if cleaned.remains:
+            raise Incomplete(cleaned)
+        _conduct(asked, where, api, journal, before.id)
+
+
+def _connected(where: _Where) -> Any:
+    from live.target import connect
+
+    return connect(where.context, kubeconfig=where.kubeconfig, cluster_uid=where.cluster_uid)
+
+
+def _run(run_id: str, asked: "Asked", target: Any) -> Any:
+    import os
+
+    from live.journal import Run
+
+    return Run(
+        run_id,
+        f"{getpass.getuser()}@{socket.gethostname()}",
+        target.context,
+        target.uid,
+        target.server,
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        socket.gethostname(),
+        os.getpid(),
+        _command(),
+        asked.source,
+    )
+
+
+def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any, run_id: str) -> None:
+    from live.journal import run_of
+    from live.run import conduct_all
+    from live.trial import Done, Place
+    from reports.folder import provenance
+
+    target = api.target
+    _say(
+        f"[bold]Run {run_id}[/bold] on {escape(target.context)} ({escape(target.server)}, cluster {target.uid})"
+        f": {len(asked.trials)} trials of at least {asked.seconds:.0f} s. It makes releases of its own in "
+        "namespaces of its own, and watches no other."
+    )
+    told = provenance(_command()) | {
+        "context": target.context,
+        "cluster_uid": target.uid,
+        "server_version": target.version,
+        "source": asked.source,
+    }
+    place = Place(
+        api,
+        journal,
+        journal.folder,
+        run_id,
+        run_of(journal.folder).owner,
+        asked.image,
+        asked.lifetime,
+        asked.time_scale,
+        where.approvals,
+        where.node,
+        where.ingress,
+        provenance=told,
+    )
+    results: list[Any] = []
+    with _shown() as shown:
+        for result in conduct_all(place, asked, shown):
+            results.append(result)
+            if not isinstance(result, Done):
+                _say(f"[red]{escape(result.trial.label)}: {escape(result.why)}[/red]")
+    journal.finished("done")
+    _tell(results, journal.folder)
+
+
+def _dry_run(asked: "Asked", where: _Where) -> None:
+    from live.permissions import missing
+
+    api = _connected(where)
+    lacking = missing(api, "rolloutlab-0123abcd-0")
+    table = Table(
+        "strategy", "candidate", "repeats", "at least", title="What would be tried", title_justify="left"
+    )
+    for strategy in asked.strategies:
+        for candidate in asked.candidates:
+            table.add_row(strategy, candidate, str(asked.repeats), f"{asked.seconds:.0f} s each")
+    Console().print(table)
+    _say(
+        f"Nothing was made on {escape(api.target.context)}. `rolloutlab live manifests` prints what would be."
+    )
+    for line in lacking:
+        _say(f"[red]not allowed:[/red] {escape(line)}")
+    if lacking:
+        raise typer.Exit(CLUSTER_FAILED)
+
+
+def _tell(results: Sequence[Any], folder: Path) -> None:
+    """What came of it, and where it is; exit 3 where something measured nothing."""
+    from live.trial import Done
+
+    done = [result for result in results if isinstance(result, Done)]
+    if done:
+        Console().print(_results(done))
+    unsure = [one for one in done if one.why]
+    for one in unsure:
+        _say(f"[yellow]inconclusive:[/yellow] {escape(one.record.trial.label)}: {escape(one.why)}")
+    _say(f"Records: {folder}. Beside their prediction: [bold]rolloutlab agree {folder}[/bold]")
+    if unsure or len(done) < len(results):
+        raise typer.Exit(UNDECIDED)
+
+
+_COLUMNS = (
+    "failed_requests",
+    "blast_requests",
+    "capacity_loss",
+    "worst_capacity",
+    "rollback_time",
+    "duration",
+)
+
+
+def _results(done: Sequence["Done"]) -> Table:
+    from reports.figures import FIGURES, Missing, measure
+    from reports.words import quantity
+
+    table = Table("trial", "verdict", title="Measured", title_justify="left")
+    for key in _COLUMNS:
+        table.add_column(FIGURES[key].name, justify="right")
+    for one in done:
+        found = measure(one.record)
+        outcome = one.record.outcome
+        verdict = outcome.verdict.value if outcome is not None else ""
+        cells = []
+        for key in _COLUMNS:
+            figure = found.figures[key]
+            missing = isinstance(figure, Missing)
+            cells.append(figure.why if missing else quantity(figure.value, FIGURES[key].unit).value)
+        table.add_row(one.record.trial.label, verdict + (" ?" if one.why else ""), *cells)
+    return table
+
+
+# --- what is seen while it goes on --------------------------------------------------------------------
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[Trial, int, int], "Shown"]]:
+    """On a terminal a picture of the trial that goes on, and a line for each thing that happens."""
+    from live.trial import Shown
+
+    console = Console(stderr=True, highlight=False)
+    with Live(console=console, refresh_per_second=5, transient=True) as picture:
+
+        def of(trial: Trial, number: int, of_all: int) -> Shown:
+            label = f"[{number + 1}/{of_all}] {trial.label}"
+            picture.console.print(f"[bold]{escape(label)}[/bold]")
+
+            def tell(t: float | None, text: str) -> None:
+                when = f"{t:8.2f} s" if t is not None else " " * 10
+                picture.console.print(f"{when}  {escape(text)}", soft_wrap=True)
+
+            def glance(seen: "Glance", traffic: "Generator | None") -> None:
+                if console.is_terminal:
+                    picture.update(_picture(label, trial, seen, traffic))
+
+            return Shown(glance, tell)
+
+        yield of
+
+
+def _picture(label: str, trial: Trial, seen: "Glance", traffic: "Generator | None") -> Group:
+    horizon = float(trial.scenario.clock.horizon)
+    when = f"{seen.t:.1f} s of {horizon:.0f} s" if seen.t < horizon else "waiting for the last answers"
+    table = Table(box=None, padding=(0, 2))
+    for name in ("pool", "wants", "stable ready", "candidate ready", "ending"):
+        table.add_column(name, justify="left" if name == "pool" else "right")
+    for name, pool in seen.pools.items():
+        ready = [str(pool.pods.get(version, (0, 0, 0))[1]) for version in ("stable", "candidate")]
+        table.add_row(name, f"{pool.desired} {pool.version}", *ready, str(pool.terminating))
+    lines: list[Any] = [Text(f"{label} · {when}", style="bold"), table]
+    if traffic is not None:
+        lines.append(Text(_requests(traffic, seen.t)))
+    if seen.waiting:
+        lines.append(Text(", ".join(f"{n} × {why}" for why, n in seen.waiting.items()), style="yellow"))
+    if not seen.routed:
+        lines.append(Text("a changed route is not in force yet", style="yellow"))
+    return Group(*lines)
+
+
+def _requests(traffic: "Generator", t: float) -> str:
+    rows = traffic.take()
+    recent = rows[(rows["end"] > t - 5) & (rows["final"] == 1)]
+    failed, candidate = int((recent["status"] != 0).sum()), int((recent["version"] == 1).sum())
+    share = f"{candidate / len(recent):.0%}" if len(recent) else "–"
+    return (
+        f"last 5 s: {len(recent)} requests, {failed} failed, {share} by the candidate; {len(rows):,} in all"
+    )
+
+
+# --- what goes wrong ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _failures(run_id: str | None, context: str) -> Iterator[None]:
+    """Every expected failure is one clear message and its exit code."""
+    from live.api import Refused, Unavailable
+    from live.journal import Busy, JournalError
+    from live.objects import Unsupported
+    from live.run import Unfit
+    from live.target import Unsafe
+    from live.trial import Incomplete
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say(f"Interrupted. If anything is left: [bold]{_cleanup(run_id, context)}[/bold]")
+        raise typer.Exit(INTERRUPTED) from None
+    except Unsafe as error:
+        _fail(str(error), UNSAFE)
+    except Incomplete as error:
+        _fail(f"{error}\nFinish it with: {_cleanup(run_id, context)}", LEFT_OVER)
+    except (Refused, Unavailable) as error:
+        _fail(f"the cluster failed: {error}", CLUSTER_FAILED)
+    except (Unfit, Unsupported, Busy, JournalError) as error:
+        _fail(str(error), 2)
+
+
+def _cleanup(run_id: str | None, context: str) -> str:
+    return shlex.join(
+        ["rolloutlab", "live", "cleanup", "--context", context, *(["--run", run_id] if run_id else [])]
+    )
+
+
+def _command() -> str:
+    return shlex.join(["rolloutlab", *sys.argv[1:]])
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+__all__ = ["Place", "abort", "approve", "manifests", "resume", "run"]
