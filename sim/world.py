@@ -32,7 +32,6 @@ from scenarios.record import Pods as PodHistory
 from scenarios.release import Asked
 from scenarios.route import Unrealisable, lower
 from scenarios.routers import Router
-from scenarios.scenario import Scenario
 from scenarios.semantics.deployment import Deployment, RollingUpdate
 from scenarios.semantics.disruption import Health
 from sim.autoscaler import Autoscaler, bounds_of
