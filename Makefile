@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check docs bench clean
+.PHONY: install demo test check docs bench cluster cluster-down clean
 
 install: $(STAMP)
 
@@ -33,6 +33,13 @@ docs: install
 bench: install
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/scale.py
+
+# a one-node Kubernetes with ingress-nginx to try live mode on (Linux, root, Go); tests/cluster/README.md
+cluster:
+	$(PYTHON) tests/cluster/cluster.py up
+
+cluster-down:
+	$(PYTHON) tests/cluster/cluster.py down
 
 clean:
 	rm -rf $(VENV) runs build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

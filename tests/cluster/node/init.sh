@@ -1,0 +1,95 @@
+#!/bin/bash
+# The first process of the node's PID namespace, in network and mount namespaces of its own. When it ends, the
+# kernel ends every process of the node, and with the last of them all that is mounted here is gone.
+#
+# FOLDER of the node on the host, ADDRESS of the node, CGROUP; TOOLS, KUBERNETES, IMAGES: folders of the cache.
+set -euo pipefail
+NODE=$FOLDER/node   # what the node writes: in memory, and seen by the node only
+LOG=$FOLDER/log
+
+mounts() {
+  mount -t tmpfs -o mode=755,size=80% node "$NODE"
+  mkdir -p "$NODE"/{tools,kubernetes,images,cni,no-registries,volume-plugins,kubelet,logs,sysctl}
+  mount --bind "$TOOLS" "$NODE/tools"
+  mount --bind "$KUBERNETES" "$NODE/kubernetes"
+  mount --bind "$IMAGES" "$NODE/images"
+  # an empty /run and /var, so that nothing is written to the host's; our own folder stays where it is
+  mount -t tmpfs keep /mnt
+  mkdir /mnt/keep && mount --rbind "$FOLDER" /mnt/keep
+  mount -t tmpfs -o mode=755 run /run
+  mount -t tmpfs -o mode=755 var /var
+  mkdir -p "$FOLDER" /var/lib/kubelet /var/lib/cni /var/log/containers
+  mount --move /mnt/keep "$FOLDER"
+  umount /mnt
+  # containerd, runc, the plugins and iptables as if they were installed
+  mount -t overlay -o "lowerdir=$NODE/tools/usr:/usr" usr /usr
+  # kubelet sets these, and they are the whole host's: it gets files of its own
+  for setting in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops; do
+    cat "/proc/sys/$setting" > "$NODE/sysctl/${setting#*/}"
+    mount --bind "$NODE/sysctl/${setting#*/}" "/proc/sys/$setting"
+  done
+  mount --make-rshared /
+}
+
+network() {
+  ip link set lo up
+  ip addr add "$ADDRESS/24" dev uplink
+  ip link set uplink up
+  # leads nowhere: it only lets the node itself reach the addresses of Services
+  ip route add default via "${ADDRESS%.*}.254" dev uplink
+  echo 1 > /proc/sys/net/ipv4/ip_forward
+  echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables
+  # an attempt to reach a pod that is gone would poison later ones from the same port for two minutes
+  echo 2 > /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_syn_sent
+}
+
+run() { local name=$1; shift; "$@" > "$LOG/$name.log" 2>&1 & }
+until_() { until "$@" > /dev/null 2>&1; do sleep 0.05; done; }
+
+control_plane() {
+  local pki=$FOLDER/pki
+  run etcd "$KUBERNETES/etcd" "$FOLDER/etcd.yaml"
+  run kube-apiserver "$KUBERNETES/kube-apiserver" --etcd-servers=http://127.0.0.1:2379 \
+    --advertise-address="$ADDRESS" --secure-port=6443 --service-cluster-ip-range=10.96.0.0/16 \
+    --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key" \
+    --client-ca-file="$pki/ca.crt" --token-auth-file="$pki/tokens.csv" \
+    --authorization-mode=Node,RBAC --allow-privileged --profiling=false --event-ttl=30m \
+    --service-account-issuer=https://kubernetes.default.svc \
+    --service-account-key-file="$pki/service-accounts.pub" --service-account-signing-key-file="$pki/service-accounts.key" \
+    --kubelet-client-certificate="$pki/apiserver-kubelet.crt" --kubelet-client-key="$pki/apiserver-kubelet.key" \
+    --kubelet-certificate-authority="$pki/ca.crt" --kubelet-preferred-address-types=InternalIP
+  until_ "$KUBERNETES/kubectl" --kubeconfig="$pki/admin.kubeconfig" get --raw /readyz
+  # with its own limit of 20 requests per second the controller manager takes five seconds longer to start
+  run kube-controller-manager "$KUBERNETES/kube-controller-manager" --kubeconfig="$pki/kube-controller-manager.kubeconfig" \
+    --bind-address=127.0.0.1 --leader-elect=false --use-service-account-credentials=true --profiling=false \
+    --service-account-private-key-file="$pki/service-accounts.key" --root-ca-file="$pki/ca.crt" \
+    --kube-api-qps=200 --kube-api-burst=400
+  run kube-scheduler "$KUBERNETES/kube-scheduler" --kubeconfig="$pki/kube-scheduler.kubeconfig" \
+    --bind-address=127.0.0.1 --leader-elect=false --profiling=false
+}
+
+worker() {
+  run kube-proxy "$KUBERNETES/kube-proxy" --config="$FOLDER/kube-proxy.yaml"
+  wait "$imported"
+  run kubelet "$KUBERNETES/kubelet" --config="$FOLDER/kubelet.yaml" --kubeconfig="$FOLDER/pki/kubelet.kubeconfig" \
+    --root-dir="$NODE/kubelet" --cert-dir="$NODE/kubelet/pki" --hostname-override=node1 --node-ip="$ADDRESS"
+}
+
+images() {
+  until_ ctr --address "$NODE/containerd.sock" version
+  for image in "$IMAGES"/*.tar; do ctr --address "$NODE/containerd.sock" --namespace k8s.io images import "$image"; done
+}
+
+read -r   # until the other end of the cable is there
+mounts
+TOOLS=$NODE/tools KUBERNETES=$NODE/kubernetes IMAGES=$NODE/images
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=$NODE KUBECACHEDIR=$NODE/kubectl-cache
+cp "$FOLDER/cni.conflist" "$NODE/cni/10-pods.conflist"
+network
+run containerd containerd --config "$FOLDER/containerd.toml"
+images > "$LOG/images.log" 2>&1 & imported=$!
+control_plane
+worker
+echo "all started"
+trap 'exit 0' TERM INT
+while :; do wait -n 2> /dev/null || sleep 1; done   # takes up orphans, such as the children of shims
