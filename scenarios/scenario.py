@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
 
+from scenarios.agree import Agree
 from scenarios.cluster import Cluster
 from scenarios.demand import MAX_REQUESTS, Traffic
 from scenarios.errors import Misplaced, harmless, shown
@@ -74,6 +75,7 @@ class Scenario(Model):
         default_factory=dict, description="requests as with curl and who must answer them, by name"
     )
     require: dict[Name, Requirement] = Field(default_factory=dict, description="thresholds for CI, by name")
+    agree: Agree | None = Field(None, description="how near live mode must come to what is predicted")
     prefer: Prefer = Field(Prefer(), description="prices, from which the recommendation follows")
     clock: Clock = Field(Clock(), description="how long a trial is")
     seeds: int = Field(

@@ -271,3 +271,15 @@ versions:
 traffic: {rate: 10/s}
 strategies: {rolling: {rolling: {}}}
 """
+
+
+def test_the_margin_of_an_agreement():
+    text = (
+        "format: rolloutlab/1\nname: x\nservice: {replicas: 2}\ntraffic: {rate: 5/s}\n"
+        "strategies: {a: {recreate: {}}}\n"
+    )
+    assert loads(text).agree is None
+    found = loads(text + "agree: {margin: 20%, figures: {capacity_loss: 5%}}\n").agree
+    assert (found.margin_of("capacity_loss"), found.margin_of("failed_requests")) == (0.05, 0.2)
+    with pytest.raises(ScenarioError, match=r"agree\.figures.*unknown figure"):
+        loads(text + "agree: {figures: {capacity_los: 5%}}\n")
