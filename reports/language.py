@@ -189,7 +189,7 @@ def _mapping(schema: _Schema, value: _Schema) -> str:
     inner = value.get("patternProperties") or {"": value.get("additionalProperties", {})}
     ((pattern, held),) = inner.items()
     named = value.get("propertyNames", {}).get("enum")
-    key = " or ".join(f"`{name}`" for name in named) if named else _VALUES.get(pattern, "name")
+    key = _choices(named) if named else _VALUES.get(pattern, "name")
     return f"{key}: {_type(schema, held)}"
 
 
@@ -212,7 +212,7 @@ def _choices(values: list[Any]) -> str:
 
 
 def _below(key: str, value: _Schema) -> str:
-    values = value.get("enum", ())
+    values = value.get("enum", ()) or value.get("propertyNames", {}).get("enum", ())
     if len(values) <= MANY:
         return ""
     return f"`{key}` is one of " + ", ".join(f"`{one}`" for one in values) + ".\n"
