@@ -28,6 +28,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+import rolloutlab_live
 from reports.files import put
 from rolloutlab_verify import expect, verify_split
 from scenarios import explain as explained
@@ -357,6 +358,7 @@ def size(
 
 app.command("verify-split")(verify_split)
 app.command("expect")(expect)
+app.add_typer(rolloutlab_live.app)
 
 
 @app.command("import")

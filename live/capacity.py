@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from scenarios.plan import Plan, Scale, SetVersion, Stage
+from live.objects import Image, Made, template
+from scenarios.plan import STABLE, Plan, Scale, SetVersion, Stage
+from scenarios.scenario import Scenario
 from scenarios.semantics.deployment_spec import RollingUpdate, resolve_fenceposts
 
 _QUANTITY = re.compile(r"([+-]?\d+(?:\.\d*)?|\.\d+)(?:([eE][+-]?\d{1,2})|([A-Za-z]{0,2}))")
@@ -67,6 +69,18 @@ def free(nodes: Iterable[Mapping[str, Any]], pods: Iterable[Mapping[str, Any]]) 
         if pod.get("spec", {}).get("nodeName") in there and pod.get("status", {}).get("phase") not in _OVER
     )
     return room - sum(used, Room())
+
+
+def largest(scenario: Scenario, strategies: Iterable[str], image: Image) -> Room:
+    """What the largest of these strategies takes at most, by the requests of the pods as they are made."""
+    return max((_takes(scenario, name, image) for name in strategies), key=lambda room: room.pods)
+
+
+def _takes(scenario: Scenario, strategy: str, image: Image) -> Room:
+    plan = scenario.plan(strategy)
+    made = Made(scenario, next(iter(scenario.variants)), plan, scenario.routers[plan.via], image)
+    pods = (_requested(template(made, pool, STABLE)) for pool in plan.pools)
+    return max(pods, key=lambda room: room.cpu) * most_pods(plan)
 
 
 def most_pods(plan: Plan) -> int:

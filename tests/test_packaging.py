@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_wheel_installs_our_rooms_and_three_modules(tmp_path: Path) -> None:
+def test_the_wheel_installs_our_rooms_and_the_root_modules(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -19,6 +19,7 @@ def test_the_wheel_installs_our_rooms_and_three_modules(tmp_path: Path) -> None:
         "rolloutlab-0.1.0.dist-info",
         "rolloutlab.py",
         "rolloutlab_cli.py",
+        "rolloutlab_live.py",
         "rolloutlab_verify.py",
         "scenarios",
         "sim",

@@ -1,0 +1,274 @@
+"""Whether a cluster is fit for live runs: a judgement of what was found, with what to do about it. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from live.api import Target
+from live.capacity import Room
+from live.permissions import Denied, Use
+
+OLDEST, NEWEST = (1, 30), (1, 34)
+"""The oldest server whose pods can sleep in preStop unasked, and the newest that live mode was tried with."""
+SKEW = 2.0  # seconds; what is known of the server's clock is a whole second, and the way there and back
+POISON = (
+    10  # seconds of nf_conntrack_tcp_timeout_syn_sent above which dead connections outlive a trial's step
+)
+_MIB = 2**20
+
+
+class Level(StrEnum):
+    """Good; not known or of consequence only for some; a live run will fail."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of what the doctor says; `advice` is empty where nothing needs doing."""
+
+    level: Level
+    about: str
+    text: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something could not be found out, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node: whether it takes pods, its internal address, the names of images that it says it has."""
+
+    name: str
+    takes_pods: bool
+    address: str | None
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A TCP connection tried from here: `why` is empty where somebody was there, be it to refuse it."""
+
+    address: str
+    port: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Nginx:
+    """ingress-nginx: names of its IngressClasses, and where its Service is reached from outside, if so."""
+
+    classes: tuple[str, ...]
+    service: str | None
+    where: tuple[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The server's clock less this machine's in seconds, give or take `margin`."""
+
+    ahead: float
+    margin: float
+
+
+Nodes: TypeAlias = tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """All that was found. `admitted` is empty if a namespace of ours would be let in, else says why not."""
+
+    target: Target
+    client: str
+    denied: tuple[Denied, ...] | Unknown
+    nodes: Nodes | Unknown
+    room: Room | Unknown
+    nginx: Nginx | Unknown
+    reached: tuple[Reached, ...]
+    admitted: str
+    clock: Clock | Unknown
+    syn_sent: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a scenario needs: room for `pods` of them at once, which image, whether ingress-nginx."""
+
+    room: Room | None = None
+    image: str | None = None
+    ingress: bool = False
+
+
+def judge(found: Examined, wanted: Wanted) -> tuple[Finding, ...]:
+    """Everything there is to say, in the order in which it would get in the way."""
+    return (
+        _cluster(found.target),
+        _version(found.target.version, found.client),
+        *_permissions(found.denied, wanted.ingress),
+        _admission(found.admitted),
+        *_nodes(found.nodes, wanted.image),
+        _room(found.room, wanted.room),
+        *_reachable(found.reached),
+        *_router(found.nginx, wanted.ingress),
+        _clock(found.clock),
+        _conntrack(found.syn_sent),
+    )
+
+
+def _good(about: str, text: str) -> Finding:
+    return Finding(Level.GOOD, about, text)
+
+
+def _cluster(target: Target) -> Finding:
+    return _good("cluster", f"context {target.context} is {target.server}, UID {target.uid}")
+
+
+def _version(server: str, client: str) -> Finding:
+    about, said = "version", f"Kubernetes {server}, by client library {client}"
+    found = re.match(r"v?(\d+)\.(\d+)", server)
+    if found is None:
+        return Finding(Level.WARNING, about, said, "no version that is known here; it was not tried")
+    version = int(found[1]), int(found[2])
+    if version < OLDEST:
+        text = "older than 1.30: a pre_stop of the demo app is refused; set pre_stop: 0s, or upgrade"
+        return Finding(Level.BAD, about, said, text)
+    if version > NEWEST:
+        return Finding(Level.WARNING, about, said, "newer than 1.34, the newest that this was tried with")
+    return _good(about, said)
+
+
+def _permissions(denied: tuple[Denied, ...] | Unknown, ingress: bool) -> Iterator[Finding]:
+    about = "permissions"
+    if isinstance(denied, Unknown):
+        yield Finding(Level.BAD, about, f"cannot be asked: {denied.why}", "check the credentials")
+        return
+    if not denied:
+        yield _good(about, "everything that a run does is granted")
+    for one in denied:
+        needed = one.rule.use is Use.RUN or (one.rule.use is Use.INGRESS and ingress)
+        advice = (
+            "grant it: `rolloutlab live manifests SCENARIO` prints the RBAC" if needed else "only if needed"
+        )
+        yield Finding(Level.BAD if needed else Level.WARNING, about, f"not granted: {one}", advice)
+
+
+def _admission(said: str) -> Finding:
+    if not said:
+        return _good("admission", "a namespace of ours, of Pod Security standard restricted, would be let in")
+    return Finding(
+        Level.BAD, "admission", f"a namespace of ours would not be let in: {said}", "ask who set that up"
+    )
+
+
+def _nodes(nodes: Nodes | Unknown, image: str | None) -> Iterator[Finding]:
+    if isinstance(nodes, Unknown):
+        yield Finding(Level.WARNING, "nodes", f"not known: {nodes.why}", "say --node-address when you run")
+        return
+    taking = [node for node in nodes if node.takes_pods]
+    others = [node.name for node in nodes if not node.takes_pods]
+    text = f"{len(taking)} of {len(nodes)} take pods" + (f"; not {', '.join(others)}" if others else "")
+    if not taking:
+        yield Finding(Level.BAD, "nodes", text, "see `kubectl describe nodes`")
+    else:
+        yield _good("nodes", text)
+    if image is not None and taking:
+        yield _image(taking, image)
+
+
+def _image(taking: Iterable[Node], image: str) -> Finding:
+    whole = full_name(image)
+    missing = [node.name for node in taking if whole not in {full_name(name) for name in node.images}]
+    if not missing:
+        return _good("image", f"{image} is on every node that takes pods")
+    text = f"{image} is not listed by {', '.join(missing)} (a node lists 50 images at most)"
+    return Finding(Level.WARNING, "image", text, "the first trial may wait for a pull; load it beforehand")
+
+
+def _room(free: Room | Unknown, wanted: Room | None) -> Finding:
+    if isinstance(free, Unknown):
+        return Finding(Level.WARNING, "room", f"not known: {free.why}", "")
+    text = f"free: {_amount(free)}"
+    if wanted is None:
+        return _good("room", text)
+    text += f"; at its largest a trial takes {_amount(wanted)}"
+    if short := free.short_of(wanted):
+        advice = f"too little {' and '.join(short)}: fewer replicas (--set service.replicas=N), or more nodes"
+        return Finding(Level.BAD, "room", text, advice)
+    return _good("room", text)
+
+
+def _amount(room: Room) -> str:
+    return f"{room.pods} pods, {room.cpu:.2f} cores, {room.memory / _MIB:,.0f} MiB"
+
+
+def _reachable(reached: Iterable[Reached]) -> Iterator[Finding]:
+    for one in reached:
+        where = f"{one.address}:{one.port}"
+        if not one.why:
+            yield _good("reachable", f"{where} answers from here")
+        else:
+            advice = (
+                "say --node-address or --ingress-address when you run, such as a port mapped to this machine"
+            )
+            yield Finding(
+                Level.WARNING, "reachable", f"{where} cannot be reached from here: {one.why}", advice
+            )
+
+
+def _router(nginx: Nginx | Unknown, wanted: bool) -> Iterator[Finding]:
+    level = Level.BAD if wanted else Level.WARNING
+    if isinstance(nginx, Unknown):
+        yield Finding(Level.WARNING, "ingress-nginx", f"not known: {nginx.why}", "")
+    elif not nginx.classes:
+        advice = "strategies via ingress-nginx cannot be run here; those via kube-proxy can"
+        yield Finding(level, "ingress-nginx", "no IngressClass of controller k8s.io/ingress-nginx", advice)
+    elif nginx.where is None:
+        text = f"IngressClass {', '.join(nginx.classes)}, but no Service with a port 80 reached from outside"
+        yield Finding(level, "ingress-nginx", text, "say --ingress-address HOST:PORT when you run")
+    else:
+        host, port = nginx.where
+        text = f"IngressClass {', '.join(nginx.classes)}, Service {nginx.service}, at {host}:{port}"
+        yield _good("ingress-nginx", f"{text} (the project was archived in March 2026: no more fixes)")
+
+
+def _clock(clock: Clock | Unknown) -> Finding:
+    if isinstance(clock, Unknown):
+        return Finding(Level.WARNING, "clock", f"the server's is not known: {clock.why}", "")
+    way = "ahead of" if clock.ahead > 0 else "behind"
+    text = f"the server's is {abs(clock.ahead):.1f} s {way} this machine's, ± {clock.margin:.1f} s"
+    if abs(clock.ahead) <= SKEW + clock.margin:
+        return _good("clock", text)
+    advice = "set both by NTP; expiry and the pods' own times are off by that much (measurements are not)"
+    return Finding(Level.WARNING, "clock", text, advice)
+
+
+def _conntrack(syn_sent: int | None) -> Finding:
+    about, name = "conntrack", "net.netfilter.nf_conntrack_tcp_timeout_syn_sent"
+    if syn_sent is None:
+        return _good(about, f"no {name} on this machine; the nodes' is not seen from here")
+    if syn_sent <= POISON:
+        return _good(about, f"{name} is {syn_sent} s here")
+    text = (
+        f"{name} is {syn_sent} s here: a connection to a pod that vanished may swallow later ones from this "
+        "client address for so long"
+    )
+    return Finding(Level.WARNING, about, text, f"where this machine is the node: sysctl -w {name}=2")
+
+
+def full_name(image: str) -> str:
+    """An image's name as containerd has it: docker.io/library/python:3 for python:3."""
+    first, slash, _ = image.partition("/")
+    if not slash:
+        image = f"docker.io/library/{image}"
+    elif "." not in first and ":" not in first and first != "localhost":
+        image = f"docker.io/{image}"
+    return image if "@" in image or ":" in image.rpartition("/")[2] else f"{image}:latest"

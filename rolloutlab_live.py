@@ -1,0 +1,368 @@
+"""The commands `rolloutlab live …`; here those that look at a cluster or clean up: doctor, status, cleanup.
+
+Exit codes: 0 done · 2 bad input · 4 refused for safety · 5 the cluster failed, or is not fit · 6 something of
+ours is left on it.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from scenarios.load import load
+
+if TYPE_CHECKING:
+    from live.api import Api
+    from live.cleanup import Cleaned
+    from live.doctor import Finding, Wanted
+    from live.namespaces import Foreign
+    from live.runs import Illegible, Known
+
+UNSAFE, CLUSTER_FAILED, LEFT_OVER = 4, 5, 6
+BAD_INPUT, INTERRUPTED = 2, 130
+ROOT = Path("runs/live")
+SIGNS = {"good": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "bad": "[red]✗[/red]"}
+
+app = typer.Typer(
+    name="live",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="""Release for real, on a Kubernetes of your choice, and measure what the simulation predicts.
+
+    It makes releases of its own, in namespaces of its own, and does not watch an existing one.""",
+    epilog="Exit codes: 0 done · 2 bad input · 3 inconclusive · 4 refused for safety · 5 the cluster failed "
+    "· 6 something of ours is left on it · 130 or 143 interrupted.",
+)
+
+
+class Plain(StrEnum):
+    """Formats on stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+ContextOption = Annotated[str, typer.Option("--context", help="Of your kubeconfig; never guessed.")]
+KubeconfigOption = Annotated[
+    Path | None, typer.Option("--kubeconfig", help="In place of KUBECONFIG and ~/.kube/config.")
+]
+UidOption = Annotated[
+    str | None,
+    typer.Option("--cluster-uid", metavar="UID", help="For a context that is not known as a local one."),
+]
+OutputOption = Annotated[Plain, typer.Option("--output", "-o", help="What stdout gets.")]
+
+
+@app.command()
+def doctor(
+    context: ContextOption,
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", metavar="SCENARIO", help="Whether this one could be run.")
+    ] = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option("--strategy", "-s", help="Only this strategy; may be repeated.")
+    ] = None,
+    image: Annotated[
+        str,
+        typer.Option("--image", envvar="ROLLOUTLAB_APP_IMAGE", help="As you mean to run it."),
+    ] = "python:3.13-slim",
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE")] = None,
+    kubeconfig: KubeconfigOption = None,
+    cluster_uid: UidOption = None,
+    output: OutputOption = Plain.TABLE,
+) -> None:
+    """Say whether a cluster is fit for live runs, and what to do where it is not. Changes nothing.
+
+    Exit codes: 0 fit, though there may be warnings · 5 it is not · 4 refused for safety · 2 bad input.
+    """
+    wanted = _wanted(scenario, strategy, image, overrides)
+    with failures():
+        from live.doctor import Level, judge
+        from live.examine import examine
+
+        findings = judge(examine(_connected(context, kubeconfig, cluster_uid)), wanted)
+    if output is Plain.JSON:
+        rows = [
+            {"level": str(one.level), "about": one.about, "text": one.text, "advice": one.advice}
+            for one in findings
+        ]
+        _print_json("rolloutlab.live.doctor/1", context=context, findings=rows)
+    else:
+        _print_findings(findings)
+    raise typer.Exit(CLUSTER_FAILED if any(one.level is Level.BAD for one in findings) else 0)
+
+
+@app.command()
+def status(
+    context: Annotated[
+        str | None, typer.Option("--context", help="Also say what is there on this cluster.")
+    ] = None,
+    kubeconfig: KubeconfigOption = None,
+    cluster_uid: UidOption = None,
+    output: OutputOption = Plain.TABLE,
+) -> None:
+    """List the live runs of this folder, and with --context what is on the cluster that calls itself ours."""
+    from live import runs
+
+    known = runs.known(ROOT)
+    there: list[dict[str, str]] | None = None
+    if context is not None:
+        with failures():
+            there = _on_cluster(_connected(context, kubeconfig, cluster_uid), known)
+    rows = [_run_row(one) for one in known if isinstance(one, runs.Known)]
+    illegible = [one for one in known if isinstance(one, runs.Illegible)]
+    if output is Plain.JSON:
+        unread = [{"folder": str(one.folder), "why": one.why} for one in illegible]
+        more = {} if there is None else {"context": context, "namespaces": there}
+        _print_json("rolloutlab.live.status/1", runs=rows, illegible=unread, **more)
+        return
+    _print_rows(f"Live runs in {ROOT}", rows, "none")
+    if there is not None:
+        _print_rows(f"Namespaces on {context} that carry our label", there, "none")
+    for one in illegible:
+        _say(f"cannot be read: {one.why}")
+
+
+@app.command()
+def cleanup(
+    context: ContextOption,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="Only this one; all of this folder otherwise.")
+    ] = None,
+    expired: Annotated[
+        bool,
+        typer.Option("--expired", help="Also what other folders' or machines' runs left and is overdue."),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also of a run that is going on; it will fail.")
+    ] = False,
+    kubeconfig: KubeconfigOption = None,
+    cluster_uid: UidOption = None,
+) -> None:
+    """Delete what live runs left on a cluster, and wait until it is gone. May be repeated at any time.
+
+    Only namespaces that a journal here names and that still are the ones made then; with --expired also those
+    whose marks are complete and unbroken and whose time is over. Everything else is left alone and named.
+
+    Exit codes: 0 nothing of ours is left · 6 something is · 4 refused for safety · 5 the cluster failed.
+    """
+    from live import cleanup as cleaning
+    from live import runs
+
+    found = runs.known(ROOT)
+    known = _chosen([one for one in found if isinstance(one, runs.Known)], run)
+    illegible = [one for one in found if isinstance(one, runs.Illegible)] if run is None else []
+    with failures():
+        api = _connected(context, kubeconfig, cluster_uid)
+        take, leave = cleaning.chosen(known, api.target.uid, force)
+        if run is not None and leave:
+            _fail(f"run {run} {leave[0][1]}: refused", UNSAFE)
+        cleaned = sum((cleaning.clean_run(api, one) for one in take), cleaning.Cleaned())
+        others: tuple[Foreign, ...] = ()
+        if expired:
+            spared = {one.run.id for one, _ in leave if one.standing is runs.Standing.RUNNING}
+            ours, others = cleaning.overdue(api, _server_now(api), spared)
+            cleaned += cleaning.end(api, ours)
+    _tell_cleaned(cleaned, others, leave, illegible)
+    raise typer.Exit(LEFT_OVER if cleaned.remains or illegible else 0)
+
+
+# --- doctor -----------------------------------------------------------------------------------------
+
+
+def _wanted(
+    scenario: str | None, strategies: list[str] | None, image: str, overrides: list[str] | None
+) -> "Wanted":
+    from live.capacity import largest
+    from live.doctor import Wanted
+    from live.objects import Image
+    from scenarios.routers import IngressNginx
+
+    if scenario is None:
+        for option, given in (("--strategy", strategies), ("--set", overrides)):
+            if given:
+                raise typer.BadParameter("only with --scenario", param_hint=option)
+        return Wanted(image=image)
+    world = load(scenario, overrides or ())
+    impossible = world.unrealisable()
+    chosen = strategies or [name for name in world.strategies if name not in impossible]
+    for name in chosen:
+        if name not in world.strategies:
+            there = ", ".join(world.strategies)
+            raise typer.BadParameter(f"there is no {name!r}; there is {there}", param_hint="--strategy")
+        if name in impossible:
+            raise typer.BadParameter(f"{name}: {impossible[name]}", param_hint="--strategy")
+    routers = [world.routers[world.strategies[name].strategy.via] for name in chosen]
+    ingress = any(isinstance(router, IngressNginx) for router in routers)
+    return Wanted(largest(world, chosen, Image(image)) if chosen else None, image, ingress)
+
+
+def _print_findings(findings: Sequence["Finding"]) -> None:
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    for column in ("", "about", "text"):
+        table.add_column(column, no_wrap=column != "text", style="bold" if column == "about" else None)
+    for one in findings:
+        advice = f"\n[bold]→ {escape(one.advice)}[/bold]" if one.advice else ""
+        table.add_row(SIGNS[one.level], one.about, escape(one.text) + advice)
+    Console(highlight=False).print(table)
+
+
+# --- status -----------------------------------------------------------------------------------------
+
+
+def _run_row(one: "Known") -> dict[str, str]:
+    return {
+        "run": one.run.id,
+        "state": str(one.standing),
+        "left": ", ".join(claim.name for claim in one.claims) or ("cleaned" if one.made else "made nothing"),
+        "started": one.run.started,
+        "scenario": one.run.scenario,
+        "context": one.run.context,
+        "folder": str(one.folder),
+    }
+
+
+def _on_cluster(api: "Api", known: Sequence["Known | Illegible"]) -> list[dict[str, str]]:
+    from live import cleanup as cleaning
+    from live import namespaces, runs
+
+    here = {one.run.id: one.standing for one in known if isinstance(one, runs.Known)}
+    found = api.list(cleaning.NAMESPACES, labelSelector=namespaces.SELECTOR)["items"]
+    return [_namespace_row(one, here) for one in found]
+
+
+def _namespace_row(namespace: dict[str, Any], here: dict[str, Any]) -> dict[str, str]:
+    from live.namespaces import Foreign, read
+
+    marks = read(namespace)
+    if isinstance(marks, Foreign):
+        return {
+            "namespace": marks.name,
+            "run": "",
+            "owner": "",
+            "expires": "",
+            "state": f"not ours: {marks.why}",
+        }
+    state = str(here.get(marks.run, "of no run in this folder"))
+    if "deletionTimestamp" in namespace["metadata"]:
+        state += ", being deleted"
+    if marks.expires <= datetime.now(UTC):
+        state += ", expired"
+    expires = marks.expires.isoformat()
+    return {
+        "namespace": marks.name,
+        "run": marks.run,
+        "owner": marks.owner,
+        "expires": expires,
+        "state": state,
+    }
+
+
+# --- cleanup ----------------------------------------------------------------------------------------
+
+
+def _chosen(known: list["Known"], run: str | None) -> list["Known"]:
+    if run is None:
+        return known
+    chosen = [one for one in known if one.run.id == run]
+    if not chosen:
+        there = ", ".join(one.run.id for one in known) or "none"
+        raise typer.BadParameter(f"no run {run!r} in {ROOT}; there is {there}", param_hint="--run")
+    return chosen
+
+
+def _server_now(api: "Api") -> datetime:
+    """The time by which an expiry is judged: by this machine's clock or the server's, whichever is behind."""
+    from live.doctor import Clock
+    from live.examine import rehearsal, rehearsed
+
+    now = datetime.now(UTC)
+    _, clock = rehearsed(api, rehearsal(now), lambda: datetime.now(UTC))
+    behind = min(0.0, clock.ahead) if isinstance(clock, Clock) else 0.0
+    return now + timedelta(seconds=behind)
+
+
+def _tell_cleaned(
+    cleaned: "Cleaned",
+    others: Sequence["Foreign"],
+    leave: Sequence[tuple["Known", str]],
+    illegible: Sequence["Illegible"],
+) -> None:
+    out = Console(highlight=False, markup=False)
+    for name in cleaned.gone:
+        out.print(f"gone: {name}", soft_wrap=True)
+    for foreign in (*cleaned.foreign, *others):
+        out.print(f"left alone: {foreign.name}: {foreign.why}", soft_wrap=True)
+    for known, why in leave:
+        if known.claims:
+            out.print(f"left alone: run {known.run.id}: {why}", soft_wrap=True)
+    for remains in cleaned.remains:
+        out.print(f"still there: {remains.name}: {remains.why}", soft_wrap=True)
+    for unread in illegible:
+        out.print(f"cannot be read: {unread.why}; --expired deletes what it left, in time", soft_wrap=True)
+    if not (cleaned.gone or cleaned.remains or illegible):
+        out.print("nothing of ours to delete", soft_wrap=True)
+
+
+# --- all of them ------------------------------------------------------------------------------------
+
+
+def _connected(context: str, kubeconfig: Path | None, cluster_uid: str | None) -> "Api":
+    from live.target import connect
+
+    return connect(context, kubeconfig=kubeconfig, cluster_uid=cluster_uid)
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Every expected failure is one clear message and its exit code."""
+    from live.api import Refused, Unavailable
+    from live.journal import JournalError
+    from live.target import Unreadable, Unsafe
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        _fail("Interrupted; the same command goes on from there.", INTERRUPTED)
+    except Unsafe as error:
+        _fail(f"Refused: {error}", UNSAFE)
+    except (Unreadable, JournalError) as error:
+        _fail(str(error), BAD_INPUT)
+    except (Refused, Unavailable) as error:
+        _fail(f"The cluster failed: {error}", CLUSTER_FAILED)
+
+
+def _print_rows(title: str, rows: Sequence[dict[str, str]], none: str) -> None:
+    console = Console(highlight=False)
+    if not rows:
+        console.print(f"{escape(title)}: {none}", soft_wrap=True)
+        return
+    table = Table(title=escape(title), title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for key in rows[0]:
+        table.add_column(key, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row.values()))
+    console.print(table)
+
+
+def _print_json(kind: str, **values: Any) -> None:
+    document = {"format": kind, **values}
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    _say(text)
+    raise typer.Exit(code)
