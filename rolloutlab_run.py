@@ -448,11 +448,11 @@ _COLUMNS = (
 
 def _results(done: Sequence["Done"]) -> Table:
     from reports.figures import FIGURES, Missing, measure
-    from reports.words import quantity
+    from reports.words import plain, quantity
 
     table = Table("trial", "verdict", title="Measured", title_justify="left")
     for key in _COLUMNS:
-        table.add_column(FIGURES[key].name, justify="right")
+        table.add_column(plain(key), justify="right")
     for one in done:
         found = measure(one.record)
         outcome = one.record.outcome

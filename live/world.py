@@ -45,7 +45,7 @@ from scenarios.plan import (
     Verb,
 )
 from scenarios.record import Pods, Record, RouteChange, Trial, Truth
-from scenarios.release import Asked
+from scenarios.release import Asked, Event
 from scenarios.routers import KubeProxy
 from scenarios.shares import shares
 from scenarios.tally import Tally
@@ -186,9 +186,12 @@ class LiveWorld:
     def release(self) -> Record:
         """Drive the plan from t = 0 to its end, stay until the horizon, and give the record without rows."""
         self.wait_until(0.0)
-        observed, decisions = drive(self.plan, self.guards, self.look, self.ask)
+        observed, decisions = drive(self.plan, self.guards, self.look, self.ask, tells=self._event)
         self.wait_until(self.horizon)
         return self._record(observed, decisions)
+
+    def _event(self, event: Event) -> None:
+        self.tell(event.t, f"{event.kind.value}: {event.text}")
 
     def stop(self) -> None:
         """End the watches and the writing thread."""

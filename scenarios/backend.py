@@ -37,13 +37,14 @@ def drive(
     look: Callable[[float | None, float | None], Observation | None],
     ask: Callable[[Asked], None],
     ends: Callable[[str], None] = lambda _stage: None,
+    tells: Callable[[Event], None] = lambda _event: None,
 ) -> tuple[tuple[Observation, ...], Decisions]:
     """Run a release against a world, simulated or real, and return what it saw and decided.
 
     `look(wake, due)` waits until something may have changed, at the latest until the clock's tick after
     `wake`, or until `due` exactly, when an action has to be sent; it returns what is seen then, or None at
     the horizon. `ask` hands over an action; its answer comes in a later observation. `ends` is told of each
-    stage as it ends, before what follows is asked for. Only observations that changed the state are kept:
+    stage as it ends, before what follows is asked for; `tells` of each event. Only observations that changed the state are kept:
     they alone give the same decisions again.
     """
     state, kept = State(), list[Observation]()
@@ -57,6 +58,8 @@ def drive(
             ends(path(plan, state)[state.index].name)
         state = result.state
         events += result.events
+        for event in result.events:
+            tells(event)
         for action in result.actions:
             asked.append((seen.t, action))
             ask(action)
