@@ -168,12 +168,17 @@ def test_only_one_process_writes_and_the_lock_ends_with_it(tmp_path: Path) -> No
     Journal.reopen(folder).close()
 
 
-def test_the_lock_is_not_handed_to_programs_that_a_run_starts(open_: Journal) -> None:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False) as child:
-        open_.close()
-        assert not journal.busy(open_.folder)
+def test_the_lock_is_not_handed_to_programs_that_a_run_starts(tmp_path: Path) -> None:
+    begun = Journal.begin(tmp_path, RUN)
+    code = "import time; print('begun', flush=True); time.sleep(60)"
+    child = subprocess.Popen([sys.executable, "-c", code], close_fds=False, stdout=subprocess.PIPE)
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"begun\n"
+        begun.close()
+        held = journal.busy(begun.folder)
         child.kill()
-    open_._handle = os.open(os.devnull, os.O_RDONLY)  # what the fixture closes
+    assert not held
 
 
 def _known(root: Path) -> Known:
