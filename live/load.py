@@ -108,6 +108,13 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    def await_ready(self, until: float) -> None:
+        """Return when it is ready. Raises NotReady if it is not by then, or has ended."""
+        if not self.ready.wait(max(0.0, until - time.monotonic())) or time.monotonic() > until:
+            raise NotReady("the generator was not ready in time to send the first request")
+        if not self._thread.is_alive():
+            raise NotReady(f"the generator has ended: {self.said() or 'it said nothing'}")
+
     def begin(self, t0: float) -> None:
         """The order to begin. Raises NotReady if nobody is there to hear it."""
         try:
@@ -231,16 +238,24 @@ class Generator:
         """Of the children."""
         return [child.pid for child in self._children]
 
+    def ready(self, timeout: float) -> None:
+        """Return when all children are ready to begin. Raises NotReady, and ends them, if not in time."""
+        until = time.monotonic() + timeout
+        try:
+            for child in self._children:
+                child.await_ready(until)
+        except NotReady:
+            self.stop()
+            raise
+
     def start(self, t0: float) -> None:
         """Let it begin; `t0` is the monotonic time of the trigger. Waits until the children are ready.
 
         Raises NotReady, and ends them, if one is not ready when the first requests are nearly due.
         """
-        until = t0 + self._start - MARGIN
+        self.ready(t0 + self._start - MARGIN - time.monotonic())
         try:
             for child in self._children:
-                if not child.ready.wait(max(0.0, until - time.monotonic())) or time.monotonic() > until:
-                    raise NotReady("the generator was not ready in time to send the first request")
                 child.begin(t0)
         except NotReady:
             self.stop()

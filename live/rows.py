@@ -27,6 +27,7 @@ from scenarios.tally import (
 Rows: TypeAlias = NDArray[np.void]
 
 UNKNOWN_POD = -1
+MOMENT = 1e-6  # seconds: more than rounding, less than anybody measures
 VERSIONS = (STABLE, CANDIDATE, NOBODY)
 
 _FIELDS: list[tuple[str, str]] = [
@@ -83,7 +84,7 @@ def _check(rows: Rows, grid: Grid, users: int) -> None:
 
 def _counted(grid: Grid, users: int, rows: Rows, due: str) -> Tally:
     begun = rows[due]
-    latest = np.minimum(np.nextafter(float(grid.end), 0), begun + np.nextafter(2.0**HIGH, 0) - 1e-6)
+    latest = np.minimum(grid.end, begun + 2.0**HIGH) - MOMENT
     end = np.maximum(np.minimum(rows["end"], latest), begun)
     return of_rows(grid, users, begun, end, rows["version"], rows["status"], rows["user"])
 
@@ -91,7 +92,7 @@ def _counted(grid: Grid, users: int, rows: Rows, due: str) -> Tally:
 def _with_tries(tally: Tally, rows: Rows) -> Tally:
     """As `tally`, which is of final outcomes, with every try; who met whom is seen in tries as well."""
     grid, users = tally.grid, len(tally.users)
-    within = rows[rows["due"] < grid.end]
+    within = rows[rows["due"] < grid.end - MOMENT]
     every = _counted(grid, users, within, "due")
     met = _counted(grid, users, within[within["first"] >= 0], "due")
     flags = np.uint32(MET_STABLE | MET_CANDIDATE | LAST_CANDIDATE)
