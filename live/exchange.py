@@ -182,10 +182,10 @@ def _silence(error: HTTPError | OSError) -> Silence:
         case SSLError():
             untrusted = isinstance(error.args[0] if error.args else None, ssl.SSLCertVerificationError)
             return Silence(f"TLS failed: {error}", reached=not untrusted, lasting=untrusted)
+        case NewConnectionError():  # is a ConnectTimeoutError too
+            return Silence("no connection: " + _cause(error), reached=False)
         case ConnectTimeoutError():
             return Silence("no connection in time", reached=False, timeout=True)
-        case NewConnectionError():
-            return Silence("no connection: " + _cause(error), reached=False)
         case ProxyError():
             return Silence(f"the proxy failed: {error}", reached=False)
         case ReadTimeoutError() | TimeoutError():

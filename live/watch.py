@@ -23,6 +23,8 @@ LIFETIME = 120.0
 _SETTLED = 1.0
 """A connection that lasted so many seconds worked, even if nothing happened in them."""
 _MOST_TROUBLE = 1000
+_TOO_LARGE = "too large resource version"
+"""What the API server says of versions that it has not reached, as after a restored backup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +117,7 @@ class Watch:
         if self._stopping.is_set():
             return 0.0
         self._failures += 1
-        forgotten = isinstance(error, Refused) and error.status == GONE
-        if forgotten or isinstance(error, Garbled | Strange):
+        if _unwatchable(error) or isinstance(error, Garbled | Strange):
             self._version = ""
         self._note(f"{'listing again: ' if not self._version else ''}{error}")
         if isinstance(error, Unavailable) and error.retry_after is not None:
@@ -181,6 +182,13 @@ class Watch:
     def _note(self, text: str) -> None:
         if len(self.trouble) < _MOST_TROUBLE:
             self.trouble.append(text)
+
+
+def _unwatchable(error: Exception) -> bool:
+    """Whether no watch can begin at the version: forgotten, or not of the past that the server has now."""
+    if isinstance(error, Refused):
+        return error.status == GONE
+    return isinstance(error, Unavailable) and _TOO_LARGE in str(error).lower()
 
 
 def _error(status: dict[str, Any]) -> Refused | Strange:
