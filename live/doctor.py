@@ -65,11 +65,10 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Nginx:
-    """ingress-nginx: names of its IngressClasses, and where its Service is reached from outside, if so."""
+    """ingress-nginx: names of its IngressClasses, and where it is reached from outside, or why it is not."""
 
     classes: tuple[str, ...]
-    service: str | None
-    where: tuple[str, int] | None
+    where: tuple[str, int] | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +174,7 @@ def _nodes(nodes: Nodes | Unknown, image: str | None) -> Iterator[Finding]:
         return
     taking = [node for node in nodes if node.takes_pods]
     others = [node.name for node in nodes if not node.takes_pods]
-    text = f"{len(taking)} of {len(nodes)} take pods" + (f"; not {', '.join(others)}" if others else "")
+    text = f"{len(taking)} of {len(nodes)} nodes take pods" + (f"; not {', '.join(others)}" if others else "")
     if not taking:
         yield Finding(Level.BAD, "nodes", text, "see `kubectl describe nodes`")
     else:
@@ -231,12 +230,12 @@ def _router(nginx: Nginx | Unknown, wanted: bool) -> Iterator[Finding]:
     elif not nginx.classes:
         advice = "strategies via ingress-nginx cannot be run here; those via kube-proxy can"
         yield Finding(level, "ingress-nginx", "no IngressClass of controller k8s.io/ingress-nginx", advice)
-    elif nginx.where is None:
-        text = f"IngressClass {', '.join(nginx.classes)}, but no Service with a port 80 reached from outside"
+    elif isinstance(nginx.where, str):
+        text = f"IngressClass {', '.join(nginx.classes)}, but {nginx.where}"
         yield Finding(level, "ingress-nginx", text, "say --ingress-address HOST:PORT when you run")
     else:
         host, port = nginx.where
-        text = f"IngressClass {', '.join(nginx.classes)}, Service {nginx.service}, at {host}:{port}"
+        text = f"IngressClass {', '.join(nginx.classes)}, at {host}:{port}"
         yield _good("ingress-nginx", f"{text} (the project was archived in March 2026: no more fixes)")
 
 
@@ -253,15 +252,13 @@ def _clock(clock: Clock | Unknown) -> Finding:
 
 def _conntrack(syn_sent: int | None) -> Finding:
     about, name = "conntrack", "net.netfilter.nf_conntrack_tcp_timeout_syn_sent"
+    why = "a connection to a pod that vanished swallows later ones from the same client port for so long"
     if syn_sent is None:
-        return _good(about, f"no {name} on this machine; the nodes' is not seen from here")
+        return _good(about, f"{name} of the nodes is not seen from here; {POISON} s or less is good: {why}")
     if syn_sent <= POISON:
-        return _good(about, f"{name} is {syn_sent} s here")
-    text = (
-        f"{name} is {syn_sent} s here: a connection to a pod that vanished may swallow later ones from this "
-        "client address for so long"
-    )
-    return Finding(Level.WARNING, about, text, f"where this machine is the node: sysctl -w {name}=2")
+        return _good(about, f"{name} is {syn_sent} s on this node")
+    text = f"{name} is {syn_sent} s on this node: {why}"
+    return Finding(Level.WARNING, about, text, f"sysctl -w {name}=2 for as long as you measure")
 
 
 def full_name(image: str) -> str:

@@ -8,13 +8,15 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from live import capacity, namespaces
-from live.api import Refused, Target, Unavailable
+from live.api import Api, Refused, Unavailable
 from live.capacity import Room
 from live.doctor import Clock, Examined, Nginx, Node, Reached, Unknown
+from live.entry import NoEntry, ingress_address
 from live.namespaces import Marks
+from live.paths import core, networking
 from live.permissions import denied
 
 CONTROLLER = "k8s.io/ingress-nginx"
@@ -24,22 +26,11 @@ _SYN_SENT = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_syn_sent")
 Found = TypeVar("Found")
 
 
-class Looks(Protocol):
-    """The part of live.api.Api that is needed here."""
-
-    target: Target
-
-    def get(self, path: str, **query: str) -> dict[str, Any]: ...
-    def list(self, path: str, **query: str) -> dict[str, Any]: ...
-    def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]: ...
-    def may(self, verb: str, resource: str, namespace: str, group: str = "") -> bool: ...
-
-
-def examine(api: Looks, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Examined:
+def examine(api: Api, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Examined:
     """Everything that the doctor judges. Raises nothing that a cluster can cause: what fails is Unknown."""
     marks = rehearsal(now())
-    nodes = _tried(lambda: api.list("/api/v1/nodes")["items"])
-    nginx = _tried(lambda: _nginx(api, nodes))
+    nodes = _tried(lambda: api.list(core("", "nodes"))["items"])
+    nginx = _tried(lambda: _nginx(api))
     admitted, clock = rehearsed(api, marks, now)
     return Examined(
         api.target,
@@ -51,7 +42,7 @@ def examine(api: Looks, now: Callable[[], datetime] = lambda: datetime.now(UTC))
         _reached(nodes, nginx),
         admitted,
         clock,
-        _syn_sent(),
+        _syn_sent(nodes),
     )
 
 
@@ -72,32 +63,17 @@ def _address(node: dict[str, Any]) -> str | None:
     return next((one["address"] for one in found if one["type"] == "InternalIP"), None)
 
 
-def _room(api: Looks, nodes: Sequence[dict[str, Any]]) -> Room:
-    return capacity.free(nodes, api.list("/api/v1/pods")["items"])
+def _room(api: Api, nodes: Sequence[dict[str, Any]]) -> Room:
+    return capacity.free(nodes, api.list(core("", "pods"))["items"])
 
 
-def _nginx(api: Looks, nodes: list[dict[str, Any]] | Unknown) -> Nginx:
-    classes = api.list("/apis/networking.k8s.io/v1/ingressclasses")["items"]
+def _nginx(api: Api) -> Nginx:
+    classes = api.list(networking("", "ingressclasses"))["items"]
     ours = tuple(one["metadata"]["name"] for one in classes if one["spec"].get("controller") == CONTROLLER)
-    services = api.list("/api/v1/services", labelSelector="app.kubernetes.io/name=ingress-nginx")["items"]
-    node = None
-    if not isinstance(nodes, Unknown):
-        node = next((address for one in nodes if capacity.ready(one) and (address := _address(one))), None)
-    for service in services:
-        if (where := _where(service, node)) is not None:
-            return Nginx(ours, f"{service['metadata']['namespace']}/{service['metadata']['name']}", where)
-    return Nginx(ours, None, None)
-
-
-def _where(service: dict[str, Any], node: str | None) -> tuple[str, int] | None:
-    """Its load balancer's address, else its port of a node; of port 80 only."""
-    port = next((one for one in service["spec"].get("ports") or () if one.get("port") == 80), None)
-    if port is None:
-        return None
-    balancers = service.get("status", {}).get("loadBalancer", {}).get("ingress") or ()
-    for balancer in balancers:
-        return balancer.get("ip") or balancer["hostname"], 80
-    return (node, int(port["nodePort"])) if node is not None and "nodePort" in port else None
+    try:
+        return Nginx(ours, ingress_address(api, None))
+    except NoEntry as error:
+        return Nginx(ours, str(error))
 
 
 def rehearsal(now: datetime) -> Marks:
@@ -106,7 +82,7 @@ def rehearsal(now: datetime) -> Marks:
     return Marks(secrets.token_hex(4), 0, "rehearsal", expires, secrets.token_hex(16))
 
 
-def rehearsed(api: Looks, marks: Marks, now: Callable[[], datetime]) -> tuple[str, Clock | Unknown]:
+def rehearsed(api: Api, marks: Marks, now: Callable[[], datetime]) -> tuple[str, Clock | Unknown]:
     """What is said to a namespace of ours, and the server's clock by the time that it writes on it.
 
     That is a whole second, cut off, so it lies half a second later on average.
@@ -127,7 +103,7 @@ def _reached(nodes: list[dict[str, Any]] | Unknown, nginx: Nginx | Unknown) -> t
     where = list[tuple[str, int]]()
     if not isinstance(nodes, Unknown):
         where += [(address, KUBELET) for one in nodes if capacity.ready(one) and (address := _address(one))]
-    if isinstance(nginx, Nginx) and nginx.where is not None:
+    if isinstance(nginx, Nginx) and isinstance(nginx.where, tuple):
         where.append(nginx.where)
     return _connected(where)
 
@@ -147,7 +123,21 @@ def _connection(address: str, port: int) -> Reached:
     return Reached(address, port)
 
 
-def _syn_sent() -> int | None:
+def _syn_sent(nodes: list[dict[str, Any]] | Unknown) -> int | None:
+    """The setting of the node that this machine is; None if it is none, or does not track connections."""
+    if isinstance(nodes, Unknown) or not any(_is_here(_address(node)) for node in nodes):
+        return None
     with suppress(OSError, ValueError):
         return int(_SYN_SENT.read_text())
     return None
+
+
+def _is_here(address: str | None) -> bool:
+    """Whether an address is one of this machine's."""
+    try:
+        family = socket.AF_INET6 if ":" in (address or ":") else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address or "", 0))
+    except OSError:
+        return False
+    return address is not None
