@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+import rolloutlab_run
 from scenarios.load import load
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ app = typer.Typer(
     epilog="Exit codes: 0 done · 2 bad input · 3 inconclusive · 4 refused for safety · 5 the cluster failed "
     "· 6 something of ours is left on it · 130 or 143 interrupted.",
 )
+for command in (
+    rolloutlab_run.run,
+    rolloutlab_run.resume,
+    rolloutlab_run.manifests,
+    rolloutlab_run.approve,
+    rolloutlab_run.abort,
+):
+    app.command()(command)
 
 
 class Plain(StrEnum):

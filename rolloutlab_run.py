@@ -170,7 +170,6 @@ def manifests(
 ) -> None:
     """Print what a trial would put into its namespace, and the permissions that a run needs, as YAML."""
     from live.permissions import rbac
-
     from live.trial import manifests as of_trial
 
     own = _image(image, own_images, port, ready_path)
@@ -366,8 +365,8 @@ def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any, run_id: str)
 
     target = api.target
     _say(
-        f"[bold]Run {run_id}[/bold] on {escape(target.context)} ({escape(target.server)}, cluster {target.uid})"
-        f": {len(asked.trials)} trials of at least {asked.seconds:.0f} s. It makes releases of its own in "
+        f"[bold]Run {run_id}[/bold] on {escape(target.context)} ({escape(target.server)}, cluster "
+        f"{target.uid}): {len(asked.trials)} trials of at least {asked.seconds:.0f} s. It makes releases of its own in "
         "namespaces of its own, and watches no other."
     )
     told = provenance(_command()) | {
@@ -533,7 +532,7 @@ def _failures(run_id: str | None, context: str) -> Iterator[None]:
     from live.journal import Busy, JournalError
     from live.objects import Unsupported
     from live.run import Unfit
-    from live.target import Unsafe
+    from live.target import Unreadable, Unsafe
     from live.trial import Incomplete
 
     try:
@@ -541,7 +540,7 @@ def _failures(run_id: str | None, context: str) -> Iterator[None]:
     except KeyboardInterrupt:
         _say(f"Interrupted. If anything is left: [bold]{_cleanup(run_id, context)}[/bold]")
         raise typer.Exit(INTERRUPTED) from None
-    except Unsafe as error:
+    except (Unsafe, Unreadable) as error:
         _fail(str(error), UNSAFE)
     except Incomplete as error:
         _fail(f"{error}\nFinish it with: {_cleanup(run_id, context)}", LEFT_OVER)

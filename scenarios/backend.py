@@ -44,8 +44,8 @@ def drive(
     `look(wake, due)` waits until something may have changed, at the latest until the clock's tick after
     `wake`, or until `due` exactly, when an action has to be sent; it returns what is seen then, or None at
     the horizon. `ask` hands over an action; its answer comes in a later observation. `ends` is told of each
-    stage as it ends, before what follows is asked for; `tells` of each event. Only observations that changed the state are kept:
-    they alone give the same decisions again.
+    stage as it ends, before what follows is asked for; `tells` of each event. Only observations that changed
+    the state are kept: they alone give the same decisions again.
     """
     state, kept = State(), list[Observation]()
     asked, events = list[tuple[float, Asked]](), list[Event]()
