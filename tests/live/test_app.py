@@ -1,4 +1,4 @@
-"""The demo app is the simulated server: the same words, times and outcomes bit for bit, on a clock of ours."""
+"""The demo app is the simulated server: same words, times and outcomes, bit for bit, on a clock of ours."""
 
 from __future__ import annotations
 
