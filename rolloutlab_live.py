@@ -20,6 +20,7 @@ from rich.table import Table
 
 import rolloutlab_run
 from scenarios.load import load
+from scenarios.units import parse_duration
 
 if TYPE_CHECKING:
     from live.api import Api
@@ -154,6 +155,9 @@ def cleanup(
     force: Annotated[
         bool, typer.Option("--force", help="Also of a run that is going on; it will fail.")
     ] = False,
+    timeout: Annotated[
+        str, typer.Option(metavar="DURATION", help="Wait so long for each run's, then say what remains.")
+    ] = "3m",
     kubeconfig: KubeconfigOption = None,
     cluster_uid: UidOption = None,
 ) -> None:
@@ -167,6 +171,7 @@ def cleanup(
     from live import cleanup as cleaning
     from live import runs
 
+    waiting = cleaning.Waiting(_seconds("--timeout", timeout))
     found = runs.known(ROOT)
     known = _chosen([one for one in found if isinstance(one, runs.Known)], run)
     illegible = [one for one in found if isinstance(one, runs.Illegible)] if run is None else []
@@ -175,12 +180,12 @@ def cleanup(
         take, leave = cleaning.chosen(known, api.target.uid, force)
         if run is not None and leave:
             _fail(f"run {run} {leave[0][1]}: refused", UNSAFE)
-        cleaned = sum((cleaning.clean_run(api, one) for one in take), cleaning.Cleaned())
+        cleaned = sum((cleaning.clean_run(api, one, waiting) for one in take), cleaning.Cleaned())
         others: tuple[Foreign, ...] = ()
         if expired:
             spared = {one.run.id for one, _ in leave if one.standing is runs.Standing.RUNNING}
             ours, others = cleaning.overdue(api, _server_now(api), spared)
-            cleaned += cleaning.end(api, ours)
+            cleaned += cleaning.end(api, ours, waiting=waiting)
     _tell_cleaned(cleaned, others, leave, illegible)
     raise typer.Exit(LEFT_OVER if cleaned.remains or illegible else 0)
 
@@ -287,6 +292,13 @@ def _chosen(known: list["Known"], run: str | None) -> list["Known"]:
         there = ", ".join(one.run.id for one in known) or "none"
         raise typer.BadParameter(f"no run {run!r} in {ROOT}; there is {there}", param_hint="--run")
     return chosen
+
+
+def _seconds(option: str, text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 def _server_now(api: "Api") -> datetime:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import routers
@@ -28,11 +29,16 @@ Call = Callable[..., Answer]
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+def call(called: Call) -> Call:
+    return partial(called, "verify-split")
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     monkeypatch.setenv("COLUMNS", "160")
 
     def run(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["rolloutlab", "verify-split", *arguments])
+        monkeypatch.setattr(sys, "argv", ["rolloutlab", *arguments])
         with pytest.raises(SystemExit) as ended:
             rolloutlab_cli.main()
         printed = capsys.readouterr()
