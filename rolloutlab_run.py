@@ -4,15 +4,11 @@ Exit codes: 0 done · 2 bad input · 3 inconclusive · 4 refused for safety · 5
 of ours is left on it · 130 or 143 interrupted and cleaned up.
 """
 
-import getpass
-import secrets
 import shlex
-import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -32,7 +28,7 @@ if TYPE_CHECKING:
     from live.load import Generator
     from live.objects import Image
     from live.run import Asked
-    from live.trial import Done, Place, Shown
+    from live.trial import Done, Shown
     from live.world import Glance
 
 UNDECIDED, UNSAFE, CLUSTER_FAILED, LEFT_OVER, INTERRUPTED = 3, 4, 5, 6, 130
@@ -304,15 +300,11 @@ def _fit(asked: "Asked", max_rate: str, max_time: str) -> None:
 
 
 def _begin(asked: "Asked", where: _Where) -> None:
-    from live.journal import Journal
-    from live.run import store
+    from live.run import begin
 
-    run_id = secrets.token_hex(4)
     api = _connected(where)
-    journal = Journal.begin(ROOT, _run(run_id, asked, api.target))
-    with journal:
-        store(asked, journal.folder)
-        _conduct(asked, where, api, journal, run_id)
+    with begin(api, asked, ROOT, _command()) as journal:
+        _conduct(asked, where, api, journal)
 
 
 def _go_on(asked: "Asked", where: _Where, folder: Path) -> None:
@@ -329,7 +321,7 @@ def _go_on(asked: "Asked", where: _Where, folder: Path) -> None:
         cleaned = cleanup.clean(api, claims(entries(folder)), journal.gone)
         if cleaned.remains:
             raise Incomplete(cleaned)
-        _conduct(asked, where, api, journal, before.id)
+        _conduct(asked, where, api, journal)
 
 
 def _connected(where: _Where) -> Any:
@@ -338,60 +330,32 @@ def _connected(where: _Where) -> Any:
     return connect(where.context, kubeconfig=where.kubeconfig, cluster_uid=where.cluster_uid)
 
 
-def _run(run_id: str, asked: "Asked", target: Any) -> Any:
-    import os
-
-    from live.journal import Run
-
-    return Run(
-        run_id,
-        f"{getpass.getuser()}@{socket.gethostname()}",
-        target.context,
-        target.uid,
-        target.server,
-        datetime.now(UTC).isoformat(timespec="seconds"),
-        socket.gethostname(),
-        os.getpid(),
-        _command(),
-        asked.source,
-    )
-
-
-def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any, run_id: str) -> None:
-    from live.journal import run_of
-    from live.run import conduct_all
-    from live.trial import Done, Place
+def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any) -> None:
+    from live.run import conduct_all, place
+    from live.trial import Done
     from reports.folder import provenance
 
     target = api.target
-    _say(
-        f"[bold]Run {run_id}[/bold] on {escape(target.context)} ({escape(target.server)}, cluster "
-        f"{target.uid}): {len(asked.trials)} trials of at least {asked.seconds:.0f} s. It makes releases of its own in "
-        "namespaces of its own, and watches no other."
-    )
-    told = provenance(_command()) | {
-        "context": target.context,
-        "cluster_uid": target.uid,
-        "server_version": target.version,
-        "source": asked.source,
-    }
-    place = Place(
+    here = place(
         api,
         journal,
-        journal.folder,
-        run_id,
-        run_of(journal.folder).owner,
-        asked.image,
-        asked.lifetime,
-        asked.time_scale,
-        where.approvals,
-        where.node,
-        where.ingress,
-        provenance=told,
+        asked,
+        approvals=where.approvals,
+        node=where.node,
+        ingress=where.ingress,
+        provenance=provenance(_command()),
+    )
+    _say(
+        f"[bold]Run {here.run}[/bold] on {escape(target.context)} ({escape(target.server)}), "
+        f"cluster {target.uid}"
+    )
+    _say(
+        f"{len(asked.trials)} trials of at least {asked.seconds:.0f} s. It makes releases of its own in "
+        "namespaces of its own, and watches no other."
     )
     results: list[Any] = []
     with _shown() as shown:
-        for result in conduct_all(place, asked, shown):
+        for result in conduct_all(here, asked, shown):
             results.append(result)
             if not isinstance(result, Done):
                 _say(f"[red]{escape(result.trial.label)}: {escape(result.why)}[/red]")
@@ -456,11 +420,13 @@ def _results(done: Sequence["Done"]) -> Table:
         found = measure(one.record)
         outcome = one.record.outcome
         verdict = outcome.verdict.value if outcome is not None else ""
-        cells = []
+        cells: list[str] = []
         for key in _COLUMNS:
             figure = found.figures[key]
-            missing = isinstance(figure, Missing)
-            cells.append(figure.why if missing else quantity(figure.value, FIGURES[key].unit).value)
+            if isinstance(figure, Missing):
+                cells.append(figure.why)
+            else:
+                cells.append(quantity(figure.value, FIGURES[key].unit).value)
         table.add_row(one.record.trial.label, verdict + (" ?" if one.why else ""), *cells)
     return table
 
@@ -569,4 +535,4 @@ def _fail(text: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-__all__ = ["Place", "abort", "approve", "manifests", "resume", "run"]
+__all__ = ["abort", "approve", "manifests", "resume", "run"]

@@ -5,13 +5,21 @@ was asked for is kept in the run's folder: an interrupted run is resumed from th
 that was cut short has measured nothing and is begun again.
 """
 
+import getpass
 import json
-from collections.abc import Callable, Iterator, Sequence
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from live import behaviour, load
+from live.api import Api
 from live.entry import NoEntry
+from live.journal import Journal, Run, entries, run_of
 from live.objects import Image, unsupported
 from live.trial import Done, NotReady, Place, Shown, conduct, name_of
 from scenarios import load as loading
@@ -67,19 +75,77 @@ class Failed:
     why: str
 
 
+def begin(api: Api, asked: Asked, root: Path, command: str) -> Journal:
+    """A new run's folder below `root`, with its journal and what was asked for. To be closed."""
+    target = api.target
+    run = Run(
+        secrets.token_hex(4),
+        f"{getpass.getuser()}@{socket.gethostname()}",
+        target.context,
+        target.uid,
+        target.server,
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        socket.gethostname(),
+        os.getpid(),
+        command,
+        asked.source,
+    )
+    journal = Journal.begin(root, run)
+    store(asked, journal.folder)
+    return journal
+
+
+def place(
+    api: Api,
+    journal: Journal,
+    asked: Asked,
+    *,
+    approvals: Mapping[str, float],
+    node: str | None = None,
+    ingress: tuple[str, int] | None = None,
+    provenance: Mapping[str, Any],
+) -> Place:
+    """Where this run's trials take place; `provenance` is kept with each record."""
+    run, target = run_of(journal.folder), api.target
+    told = {
+        "context": target.context,
+        "cluster_uid": target.uid,
+        "server_version": target.version,
+        "source": asked.source,
+    }
+    return Place(
+        api,
+        journal,
+        journal.folder,
+        run.id,
+        run.owner,
+        asked.image,
+        asked.lifetime,
+        asked.time_scale,
+        approvals,
+        node,
+        ingress,
+        provenance={**provenance, **told},
+    )
+
+
 def fit(asked: Asked, most_rate: float, most_seconds: float) -> None:
     """Refuse what live mode cannot or must not do. Raises Unfit with all reasons."""
-    from live.load import caps
-    from live.load import unsupported as unsent
-
     scenario = asked.scenario
     used = {scenario.strategies[name].strategy.via for name in asked.strategies}
     routed = scenario.model_copy(
         update={"routers": {name: scenario.routers[name] for name in scenario.routers if name in used}}
     )
-    reasons = [*unsupported(routed, asked.image), *unsent(scenario), *caps(scenario, most_rate, most_seconds)]
+    reasons = [*unsupported(routed, asked.image), *load.unsupported(scenario)]
+    reasons += load.caps(scenario, most_rate, most_seconds)
     impossible = scenario.unrealisable()
     reasons += [f"strategies.{name}: {impossible[name]}" for name in asked.strategies if name in impossible]
+    if asked.image.demo is not None:
+        for candidate in asked.candidates:
+            try:
+                behaviour.document(scenario, candidate, 0)
+            except behaviour.Unservable as error:
+                reasons += [reason for reason in error.reasons if reason not in reasons]
     if reasons:
         raise Unfit("\n".join(reasons))
 
@@ -105,17 +171,11 @@ def conduct_all(
 
 
 def _unused(place: Place, number: int) -> int:
-    """A number of a namespace that this run has not used: that of the trial, or 1,000 further on each time."""
-    used = {str(entry.values.get("name")) for entry in _entries(place.folder)}
+    """A number of a namespace that this run has not used: the trial's, or 1,000 further on each time."""
+    used = {str(entry.values.get("name")) for entry in entries(place.folder)}
     while f"rolloutlab-{place.run}-{number}" in used:
         number += 1000
     return number
-
-
-def _entries(folder: Path) -> Sequence[Any]:
-    from live.journal import entries
-
-    return entries(folder)
 
 
 def store(asked: Asked, folder: Path) -> None:

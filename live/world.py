@@ -203,8 +203,8 @@ class LiveWorld:
 
     @property
     def t(self) -> float:
-        """Now, in seconds of the trial."""
-        return self.clock() - self.t0
+        """Now, in seconds of the trial; whole nanoseconds, in which releases count."""
+        return round(self.clock() - self.t0, 9)
 
     # --- the release's port -----------------------------------------------------------------------
 

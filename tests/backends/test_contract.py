@@ -4,6 +4,7 @@ The cluster's trials are conducted by the very function that `rolloutlab live ru
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from scenarios.retrace import first_difference
 from scenarios.scenario import Scenario
 from scenarios.tally import NOBODY, Status
 
-SEED = 3
+SEED = 0
 SHORT = ["clock.horizon=20s", "clock.settle=4s", "traffic.rate=40/s", "guards.errors.min_requests=20"]
 TRIALS = {
     "rolling": ("rolling", "healthy", Verdict.PROMOTED),
@@ -48,7 +49,7 @@ def made(
         return
     conduct = request.getfixturevalue("conducted")
     folder = tmp_path_factory.mktemp("live")
-    yield conduct(world, asked, SEED, folder)
+    yield conduct(world, asked, folder)
 
 
 def named(made: dict[str, Record]) -> Iterator[tuple[str, Record]]:
@@ -99,7 +100,7 @@ def test_pods_are_created_turn_and_go_in_order(made: dict[str, Record], world: S
             assert mine[0] == PodEvent.CREATED
             assert PodEvent.GONE not in mine[:-1]
             turns = [kind for kind in mine if kind in (PodEvent.IN, PodEvent.OUT)]
-            assert all(a != b for a, b in zip(turns, turns[1:], strict=False))
+            assert all(a != b for a, b in pairwise(turns))
             assert not turns or turns[0] == PodEvent.IN
         before = pods.time < 0
         assert (pods.kind[before] == PodEvent.IN).sum() == world.service.replicas
@@ -117,9 +118,7 @@ def test_routes_come_into_force_after_they_were_set(made: dict[str, Record]) -> 
 def test_every_action_was_done_and_is_of_the_plan(made: dict[str, Record], world: Scenario) -> None:
     for _, record in named(made):
         wanted = {
-            timed.action
-            for stage in world.plan(record.trial.strategy).every_stage()
-            for timed in stage.enter
+            timed.action for stage in world.plan(record.trial.strategy).every_stage() for timed in stage.enter
         }
         assert record.actions
         assert {action for _, _, action in record.actions} <= wanted
