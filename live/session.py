@@ -6,6 +6,8 @@ The only module that imports it. Its process-wide default is never touched, and 
 import base64
 import ssl
 import tempfile
+import threading
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +18,15 @@ from kubernetes.config import ConfigException, load_kube_config_from_dict
 from kubernetes.config.exec_provider import ExecProvider
 from kubernetes.config.kube_config import ConfigNode
 from kubernetes.utils.keepalive import tcp_keepalive_socket_options
+from urllib3.exceptions import InsecureRequestWarning
 
 from live.kubeconfig import Entry, Unreadable
-from scenarios.errors import harmless
+from scenarios.errors import harmless, shown
 
 CONNECTIONS = 64
 """That are kept: every watch needs one of its own."""
+_LOADING = threading.Lock()
+"""The official client remembers by content, for the whole process, into which file it wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +43,21 @@ def open_session(entry: Entry, *, direct: bool) -> Session:
 
     Raises Unreadable for what cannot be used. Sends nothing.
     """
-    configuration = Configuration()
-    with tempfile.TemporaryDirectory(prefix="rolloutlab-") as folder:
-        try:
-            load_kube_config_from_dict(
-                _document(entry), entry.context, client_configuration=configuration, temp_file_path=folder
-            )
-            context = _tls(configuration)
-        except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise Unreadable(f"context {entry.context!r} cannot be used: {harmless(str(error))}") from None
+    try:
+        configuration, context = _loaded(entry)
+    except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Unreadable(f"context {shown(entry.context)} cannot be used: {harmless(str(error))}") from None
     return Session(_pool(configuration, context, direct), configuration.host, _headers(configuration))
+
+
+def _loaded(entry: Entry) -> tuple[Configuration, ssl.SSLContext | None]:
+    """The configuration, and what its files say of TLS; these are gone then."""
+    document, configuration = _document(entry), Configuration()
+    with _LOADING, tempfile.TemporaryDirectory(prefix="rolloutlab-") as folder:
+        load_kube_config_from_dict(
+            document, entry.context, client_configuration=configuration, temp_file_path=folder
+        )
+        return configuration, _tls(configuration)
 
 
 def _document(entry: Entry) -> dict[str, Any]:
@@ -89,6 +99,8 @@ def _tls(configuration: Configuration) -> ssl.SSLContext | None:
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if not configuration.verify_ssl:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        # the kubeconfig says so; kubectl does not warn with every request either
+        warnings.filterwarnings("ignore", category=InsecureRequestWarning)
     if configuration.cert_file:
         context.load_cert_chain(configuration.cert_file, configuration.key_file)
     return context

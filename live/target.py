@@ -28,7 +28,7 @@ _PRIVATE: tuple[IPv4Network | IPv6Network, ...] = tuple(
     map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"))
 )
 _UID_OF = "get namespace kube-system -o jsonpath='{.metadata.uid}'"
-_FIRST = Patience(budget=8.0)
+_FIRST = Patience(budget=5.0)
 """For the requests that learn who is there: a cluster that is down is said to be down soon."""
 
 
