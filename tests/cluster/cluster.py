@@ -27,6 +27,8 @@ def main(command: str, *arguments: str) -> int:
         return refuse(__doc__ or "")
     try:
         return commands[command](*arguments)
+    except node.Unavailable as why:
+        return refuse(f"no cluster here: {why}")
     except OSError as error:
         return refuse(str(error))
 
@@ -35,8 +37,6 @@ def up() -> int:
     """A node that stays until `down`."""
     there = node.existing(NAME)
     if not there:
-        if reason := preflight.obstacle():
-            return refuse(f"no cluster here: {reason}")
         there = node.up(NAME, tell)
         node.stay(there)
     else:

@@ -7,6 +7,16 @@ set -euo pipefail
 NODE=$FOLDER/node   # what the node writes: in memory, and seen by the node only
 LOG=$FOLDER/log
 
+mount() { command mount -n "$@"; }      # without notes in the host's /run/mount
+note() { echo "$EPOCHREALTIME $*"; }
+run() { local name=$1; shift; "$@" > "$LOG/$name.log" 2>&1 & }
+until_() { until "$@" > /dev/null 2>&1; do sleep 0.05; done; }
+
+# not by kubectl, whose start takes longer than all else that is waited for here
+api_ready() {
+  printf 'GET /readyz HTTP/1.0\r\n\r\n' | timeout 5 openssl s_client -quiet -connect "$ADDRESS:6443" | grep -q ' 200 OK'
+}
+
 mounts() {
   mount -t tmpfs -o mode=755,size=80% node "$NODE"
   mkdir -p "$NODE"/{tools,kubernetes,images,cni,no-registries,volume-plugins,kubelet,logs,sysctl}
@@ -20,7 +30,7 @@ mounts() {
   mount -t tmpfs -o mode=755 var /var
   mkdir -p "$FOLDER" /var/lib/kubelet /var/lib/cni /var/log/containers
   mount --move /mnt/keep "$FOLDER"
-  umount /mnt
+  umount -n /mnt
   # containerd, runc, the plugins and iptables as if they were installed
   mount -t overlay -o "lowerdir=$NODE/tools/usr:/usr" usr /usr
   # kubelet sets these, and they are the whole host's: it gets files of its own
@@ -41,10 +51,9 @@ network() {
   echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables
   # an attempt to reach a pod that is gone would poison later ones from the same port for two minutes
   echo 2 > /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_syn_sent
+  # what dead processes still had to send would keep the namespace, and the host's end of the cable, for minutes
+  echo 1 > /proc/sys/net/ipv4/tcp_orphan_retries
 }
-
-run() { local name=$1; shift; "$@" > "$LOG/$name.log" 2>&1 & }
-until_() { until "$@" > /dev/null 2>&1; do sleep 0.05; done; }
 
 control_plane() {
   local pki=$FOLDER/pki
@@ -58,7 +67,8 @@ control_plane() {
     --service-account-key-file="$pki/service-accounts.pub" --service-account-signing-key-file="$pki/service-accounts.key" \
     --kubelet-client-certificate="$pki/apiserver-kubelet.crt" --kubelet-client-key="$pki/apiserver-kubelet.key" \
     --kubelet-certificate-authority="$pki/ca.crt" --kubelet-preferred-address-types=InternalIP
-  until_ "$KUBERNETES/kubectl" --kubeconfig="$pki/admin.kubeconfig" get --raw /readyz
+  until_ api_ready
+  note "the API server is ready"
   # with its own limit of 20 requests per second the controller manager takes five seconds longer to start
   run kube-controller-manager "$KUBERNETES/kube-controller-manager" --kubeconfig="$pki/kube-controller-manager.kubeconfig" \
     --bind-address=127.0.0.1 --leader-elect=false --use-service-account-credentials=true --profiling=false \
@@ -71,6 +81,7 @@ control_plane() {
 worker() {
   run kube-proxy "$KUBERNETES/kube-proxy" --config="$FOLDER/kube-proxy.yaml"
   wait "$imported"
+  note "the images are imported"
   run kubelet "$KUBERNETES/kubelet" --config="$FOLDER/kubelet.yaml" --kubeconfig="$FOLDER/pki/kubelet.kubeconfig" \
     --root-dir="$NODE/kubelet" --cert-dir="$NODE/kubelet/pki" --hostname-override=node1 --node-ip="$ADDRESS"
 }
@@ -80,16 +91,18 @@ images() {
   for image in "$IMAGES"/*.tar; do ctr --address "$NODE/containerd.sock" --namespace k8s.io images import "$image"; done
 }
 
+note "waiting for the cable"
 read -r   # until the other end of the cable is there
 mounts
 TOOLS=$NODE/tools KUBERNETES=$NODE/kubernetes IMAGES=$NODE/images
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=$NODE KUBECACHEDIR=$NODE/kubectl-cache
 cp "$FOLDER/cni.conflist" "$NODE/cni/10-pods.conflist"
 network
+note "namespaces are furnished"
 run containerd containerd --config "$FOLDER/containerd.toml"
 images > "$LOG/images.log" 2>&1 & imported=$!
 control_plane
 worker
-echo "all started"
+note "all are started"
 trap 'exit 0' TERM INT
 while :; do wait -n 2> /dev/null || sleep 1; done   # takes up orphans, such as the children of shims

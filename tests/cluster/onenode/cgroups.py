@@ -5,7 +5,19 @@ from pathlib import Path
 
 from onenode.layout import CGROUPS
 
-V1 = ("cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer", "blkio", "hugetlb", "systemd")
+V1 = (
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "memory",
+    "pids",
+    "devices",
+    "freezer",
+    "blkio",
+    "hugetlb",
+    "systemd",
+    "unified",
+)
 V2 = ("cpu", "cpuset", "memory", "pids")
 
 

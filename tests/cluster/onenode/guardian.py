@@ -1,8 +1,8 @@
 """The process that owns a node: it starts the node, ends it with its owner, and leaves nothing of it behind.
 
-A node ends when its owner ends, however that ends; when the guardian is told to (SIGTERM); when the node's own
-first process ends; and, through the kernel, when the guardian itself is killed. In that last case alone empty
-control groups and a folder are left, which the next guardian removes.
+A node ends when its owner ends, however that ends; when the guardian is told to (SIGTERM); when the first
+process of the node ends; and, through the kernel, when the guardian itself is killed. In that last case alone
+empty control groups and a folder are left, which the next guardian removes.
 """
 
 import select
@@ -85,6 +85,7 @@ def lay_out(layout: Layout, network: Network, parts: Parts) -> None:
         (folder / setting.name).write_text(text)
     certificates.issue(folder / "pki", network.node, on_the_host(parts.tools))
     shutil.copy(folder / "pki" / "admin.kubeconfig", layout.kubeconfig)
+    layout.kubeconfig.chmod(0o600)
     options = f"--kubeconfig={layout.kubeconfig} --cache-dir={folder}/kubectl-cache"
     layout.kubectl.write_text(f'#!/bin/sh\nexec "{parts.kubernetes}/kubectl" {options} "$@"\n')
     layout.kubectl.chmod(0o755)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from onenode import api
+from onenode import api, preflight
 from onenode.builds import Say
 from onenode.certificates import CONTEXT
 from onenode.claims import holder, visit
@@ -28,6 +28,10 @@ NODE = "/api/v1/nodes/node1"
 SERVICE_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 
 Guardian = subprocess.Popen[str]
+
+
+class Unavailable(Exception):
+    """No node can run here, or what it is made of cannot be had; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,11 @@ def existing(name: str) -> Node | None:
 
 
 def up(name: str, say: Say) -> Node:
-    """A node that belongs to this process and ends with it. Raises OSError with what is in the way."""
-    needed = parts(say)
+    """A node that belongs to this process and ends with it.
+
+    Raises Unavailable where none can run, OSError where one can and yet does not come up.
+    """
+    needed = prepared(say)
     begun = time.monotonic()
     guardian = employ(name, needed)
     assert guardian.stdout
@@ -89,6 +96,15 @@ def up(name: str, say: Say) -> Node:
         raise
     say(f"the node is ready after {time.monotonic() - begun:.1f} s")
     return node
+
+
+def prepared(say: Say) -> Parts:
+    if reason := preflight.obstacle():
+        raise Unavailable(reason)
+    try:
+        return parts(say)
+    except OSError as error:
+        raise Unavailable(str(error)) from error
 
 
 def employ(name: str, needed: Parts) -> Guardian:
