@@ -51,6 +51,8 @@ network() {
   echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables
   # an attempt to reach a pod that is gone would poison later ones from the same port for two minutes
   echo 2 > /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_syn_sent
+  # users come from one address: of what a Service without endpoints refuses, one a second would be told so
+  echo 0 > /proc/sys/net/ipv4/icmp_ratelimit
   # what dead processes still had to send would keep the namespace, and the host's end of the cable, for minutes
   echo 1 > /proc/sys/net/ipv4/tcp_orphan_retries
 }
