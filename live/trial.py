@@ -16,6 +16,7 @@ from live import rows as rows_of
 from live.api import Api
 from live.cleanup import Cleaned
 from live.entry import answers, ingress_address, node_address
+from live.expectations import Expectations
 from live.journal import Journal
 from live.namespaces import Claim, Marks
 from live.namespaces import manifest as namespace_manifest
@@ -226,6 +227,7 @@ def _release(
         people,
         lambda glance: shown.glance(glance, traffic),
         shown.tell,
+        Expectations(trial, entry, shown.tell),
     )
     world.start()
     try:

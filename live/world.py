@@ -18,6 +18,7 @@ import numpy as np
 
 from live import objects
 from live.api import Api, Refused, Unavailable
+from live.expectations import Expectations
 from live.in_force import Turning
 from live.objects import Made
 from live.paths import apps, core, networking
@@ -113,6 +114,7 @@ class LiveWorld:
     people: People
     follow: Callable[[Glance], None] = lambda _glance: None
     tell: Callable[[float, str], None] = lambda _t, _text: None
+    expected: Expectations | None = None
     clock: Callable[[], float] = time.monotonic
     trouble: list[str] = field(default_factory=list)
 
@@ -186,9 +188,17 @@ class LiveWorld:
     def release(self) -> Record:
         """Drive the plan from t = 0 to its end, stay until the horizon, and give the record without rows."""
         self.wait_until(0.0)
-        observed, decisions = drive(self.plan, self.guards, self.look, self.ask, tells=self._event)
+        observed, decisions = drive(
+            self.plan, self.guards, self.look, self.ask, self._stage_ends, self._event
+        )
         self.wait_until(self.horizon)
+        if self.expected is not None:
+            self.expected.trial_ends(self.horizon)
         return self._record(observed, decisions)
+
+    def _stage_ends(self, stage: str) -> None:
+        if self.expected is not None:
+            self.expected.stage_ends(stage, self.t)
 
     def _event(self, event: Event) -> None:
         self.tell(event.t, f"{event.kind.value}: {event.text}")
@@ -433,7 +443,8 @@ class LiveWorld:
         asked = tuple((t, a.id, a.action) for t, a in decisions.asked)
         nothing = Tally.empty(self.grid, scenario.traffic.users.count)
         truth = Truth(nothing, self.history(), tuple(self.routes))
-        return Record(self.trial, truth, observed, asked, decisions.events, decisions.outcome)
+        found = () if self.expected is None else tuple(self.expected.found)
+        return Record(self.trial, truth, observed, asked, decisions.events, decisions.outcome, found)
 
     def history(self) -> Pods:
         """Every pod and what happened to it."""

@@ -163,6 +163,10 @@ class Expectation(Model):
             raise Misplaced((("precision",), text))
         return self
 
+    def concerns(self, strategy: str, candidate: str | None) -> bool:
+        """Whether it is expected of this strategy with this candidate."""
+        return self.strategy in (None, strategy) and self.candidate in (None, candidate)
+
     @model_validator(mode="after")
     def _limits(self) -> Self:
         least, most = self.at_least or 0, self.times if self.at_most is None else self.at_most

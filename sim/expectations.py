@@ -42,7 +42,9 @@ class Expectations:
 
     def __init__(self, trial: Trial, versions: Sequence[Version]) -> None:
         wanted = () if trial.strategy == ARM else trial.scenario.expect.items()
-        self.waiting = {name: one for name, one in wanted if _concerns(one, trial)}
+        self.waiting = {
+            name: one for name, one in wanted if one.concerns(trial.strategy, trial.candidate)
+        }
         self.versions, self.seed = versions, trial.seed
         self.found: list[Probed] = []
 
@@ -60,10 +62,6 @@ class Expectations:
             routing.requests.advance(t)
             answers = answers_to(expected, routing, self.versions, self.seed)
             self.found.append(Probed(name, t, counted(expected.answers, answers.items())))
-
-
-def _concerns(expected: Expectation, trial: Trial) -> bool:
-    return expected.strategy in (None, trial.strategy) and expected.candidate in (None, trial.candidate)
 
 
 def answers_to(
