@@ -35,7 +35,7 @@ from contextlib import suppress
 from typing import Any
 
 FORMAT = "rolloutlab.behaviour/1"
-READY, LIVE = "/rolloutlab/ready", "/rolloutlab/live"
+READY, LIVE, INSTANTS = "/rolloutlab/ready", "/rolloutlab/live", "/rolloutlab/instants"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 REASONS = {
     200: "OK", 400: "Bad Request", 408: "Request Timeout", 411: "Length Required", 413: "Content Too Large",
@@ -504,8 +504,8 @@ class Connection(asyncio.Protocol):
 class Server:
     """The process: it listens when it has started, serves, dies or is stopped."""
 
-    def __init__(self, pod: Pod, loop: asyncio.AbstractEventLoop) -> None:
-        self.pod, self.loop = pod, loop
+    def __init__(self, pod: Pod, loop: asyncio.AbstractEventLoop, began: float = math.nan) -> None:
+        self.pod, self.loop, self.began, self.probed = pod, loop, began, math.inf
         self.room = Room(pod.slots, pod.queue, self._begin, self._over)
         self.connections: set[Connection] = set()
         self.draining = self._may_stop = False
@@ -588,7 +588,11 @@ class Server:
         now = self.loop.time()
         self.room.settle(now)
         if job.request.path == READY:
+            self.probed = min(self.probed, now)
             self._answer(job, 200)
+            return
+        if job.request.path == INSTANTS and job.connection is not None:
+            job.connection.answer(200, self.line(**self.instants(now)))
             return
         if job.request.path != LIVE:
             self._draw(job)
@@ -632,6 +636,12 @@ class Server:
         else:
             body = self.line(status=status, **({} if job.number is None else {"request": job.number}))
         connection.answer(status, body, extra)
+
+    def instants(self, now: float) -> dict[str, float | None]:
+        """When its process began, listened, was first probed ready; `now` by the same clock; seconds."""
+        since = {"began": self.began, "listening": self.pod.since, "probed": self.probed, "now": now}
+        told = {**since, "declared": self.pod.start()}
+        return {what: at if math.isfinite(at) else None for what, at in told.items()}
 
     def head(self, status: int, length: int, extra: bytes, keeps: bool) -> bytes:
         """The head of an answer, who answers in it."""
@@ -703,7 +713,7 @@ def main() -> None:
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - as above
         document = json.load(file)
     name = environment.get("POD_NAME") or socket.gethostname()
-    server = Server(Pod(document, environment.get("ROLLOUTLAB_VERSION", "stable"), name), loop)
+    server = Server(Pod(document, environment.get("ROLLOUTLAB_VERSION", "stable"), name), loop, began)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.terminate)
     allow_many_files()

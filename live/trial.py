@@ -99,11 +99,11 @@ def conduct(place: Place, trial: Trial, number: int, shown: Shown) -> Done:
     """
     plan = trial.scenario.plan(trial.strategy)
     router = trial.scenario.routers[plan.via]
-    marks = Marks(place.run, number, place.owner, _expiry(place.lifetime), secrets.token_hex(16))
+    marks = Marks(place.run, number, place.owner, expiry(place.lifetime), secrets.token_hex(16))
     made = Made(trial.scenario, str(trial.candidate), plan, router, place.image, tuple(marks.labels.items()))
     folder = place.folder / name_of(trial)
     begun = datetime.now(UTC)
-    with _namespace(place, marks, shown):
+    with own_namespace(place.api, place.journal, marks, lambda text: shown.tell(None, text)):
         entry = _fill(place, made, marks.name, trial, shown)
         with (
             TemporaryDirectory(prefix="rolloutlab-") as workshop,
@@ -117,25 +117,27 @@ def conduct(place: Place, trial: Trial, number: int, shown: Shown) -> Done:
 
 
 @contextmanager
-def _namespace(place: Place, marks: Marks, shown: Shown) -> Iterator[None]:
-    """It is there within, and gone afterwards; the journal knows of it before the cluster does."""
-    target = place.api.target
-    place.journal.intend(marks.name, marks.token, context=target.context, cluster=target.uid)
+def own_namespace(api: Api, journal: Journal, marks: Marks, tell: Callable[[str], None]) -> Iterator[None]:
+    """It is there within, and gone afterwards; the journal knows of it before the cluster does.
+
+    Raises Incomplete where it could not be deleted, OSError where the journal cannot be written.
+    """
+    journal.intend(marks.name, marks.token, context=api.target.context, cluster=api.target.uid)
     claim = Claim(marks.name, marks.token, None)
     try:
-        shown.tell(None, f"namespace {marks.name}")
-        there = place.api.create("/api/v1/namespaces", namespace_manifest(marks))
+        tell(f"namespace {marks.name}")
+        there = api.create("/api/v1/namespaces", namespace_manifest(marks))
         claim = replace(claim, uid=there["metadata"]["uid"])
-        place.journal.created(marks.name, claim.uid or "")
+        journal.created(marks.name, claim.uid or "")
         yield
     finally:
-        shown.tell(None, f"delete namespace {marks.name}")
-        cleaned = cleanup.clean(place.api, [claim], place.journal.gone)
+        tell(f"delete namespace {marks.name}")
+        cleaned = cleanup.clean(api, [claim], journal.gone)
         if cleaned.remains:
             raise Incomplete(cleaned)
 
 
-def _expiry(lifetime: float) -> datetime:
+def expiry(lifetime: float) -> datetime:
     return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=round(lifetime))
 
 
@@ -159,10 +161,10 @@ def _objects(made: Made, namespace: str, trial: Trial) -> list[dict[str, Any]]:
 
 def _fill(place: Place, made: Made, namespace: str, trial: Trial, shown: Shown) -> Entry:
     """Everything that stands there before the release; returns where users come in."""
-    _wait_for_account(place.api, namespace)
+    wait_for_account(place.api, namespace)
     shown.tell(None, f"pools {', '.join(made.plan.pools)} behind {made.plan.via}")
     wanted = _objects(made, namespace, trial)
-    created = [place.api.create(_path(namespace, one["kind"]), one) for one in wanted]
+    created = [place.api.create(path_of(namespace, one["kind"]), one) for one in wanted]
     if isinstance(made.router, KubeProxy):
         (web,) = (one for one in created if one["kind"] == "Service")
         return Entry("http", place.node or node_address(place.api), int(web["spec"]["ports"][0]["nodePort"]))
@@ -170,7 +172,7 @@ def _fill(place: Place, made: Made, namespace: str, trial: Trial, shown: Shown) 
     return Entry("http", host, port, ingress_nginx.host(namespace))
 
 
-def _path(namespace: str, kind: str) -> str:
+def path_of(namespace: str, kind: str) -> str:
     """Where objects of a kind are created."""
     match kind:
         case "Ingress":
@@ -181,7 +183,7 @@ def _path(namespace: str, kind: str) -> str:
             return core(namespace, f"{kind.lower()}s")
 
 
-def _wait_for_account(api: Api, namespace: str) -> None:
+def wait_for_account(api: Api, namespace: str) -> None:
     """Pods cannot be created before the namespace has its default service account."""
     ends = time.monotonic() + PATIENCE
     while time.monotonic() < ends:

@@ -13,7 +13,7 @@ from typing import Protocol
 from scenarios.draws import Purpose, draw, u
 from scenarios.model import Time
 from scenarios.record import PodEvent
-from scenarios.semantics.kubelet import ready_at
+from scenarios.semantics.kubelet import RELIST_AT_LEAST, ready_at
 from scenarios.semantics.replica_set import BACKOFF_CAP, restart_delay
 from scenarios.version import Probe
 from sim.clock import SECOND, Clock, Order, nanoseconds
@@ -21,9 +21,6 @@ from sim.kit import LAST_GRACE, Kit, Pace
 from sim.liveness import Liveness
 from sim.nodes import Node
 from sim.requests import Requests
-
-RELIST_AT_LEAST = 70_000_000
-"""A started container is seen by the kubelet's relist after 0.07 s at the earliest (docs/timing.md)."""
 
 FORGIVEN = 2 * nanoseconds(BACKOFF_CAP)
 """A container that ran for so long before it crashed is restarted at once again."""

@@ -9,6 +9,9 @@ connection, never per request: connection tracking pins the rest of it. Follows 
 
 import math
 
+SLICE = 4_000_000
+"""Nanoseconds from a pod's or Service's change to the EndpointSlice that shows it (docs/timing.md)."""
+
 RULE_ERROR = 5e-11
 """Bound on |share − 1/n|: half a unit of the tenth decimal; later rules only divide what is left."""
 

@@ -13,6 +13,9 @@ SECOND = 1_000_000_000
 REPORT = 10_000_000
 """From a probe's success to the Ready condition that watchers see; 13 ms by the median."""
 
+RELIST_AT_LEAST = 70_000_000
+"""A started container is seen by the kubelet's relist after 0.07 s at the earliest (docs/timing.md)."""
+
 
 def ready_at(
     seen_running: int, started: int, answers_from: int, *, initial_delay: int, period: int, success: int
