@@ -22,8 +22,8 @@ MOST_READ = 8 << 20  # bytes of one answer
 _poll = gevent.monkey.get_original("select", "poll")
 
 
-class TooLong(Exception):
-    """An answer that goes on and on."""
+class TooLong(OSError):
+    """An answer that goes on and on. An OSError, as Locust's session lets no other through."""
 
 
 class Wire:

@@ -19,6 +19,7 @@ from time import monotonic
 
 import gevent
 import locust  # noqa: F401 - first of all that opens sockets: it patches the standard library
+from gevent.lock import BoundedSemaphore
 from gevent.os import make_nonblocking, nb_read, nb_write
 from gevent.timeout import Timeout
 from geventhttpclient.client import HTTPClient
@@ -32,7 +33,7 @@ from live.cookies import Jars
 from live.frames import Kind, frame
 from live.lines import Lines, Sockets, TooLong, Use
 from live.orders import Requests, Settings
-from live.outcome import REQUEST, USER, Outcome, Recognise, answered, failed
+from live.outcome import ATTEMPT, REQUEST, USER, Outcome, Recognise, answered, failed
 from live.rows import LAYOUT, UNKNOWN_POD
 from live.sent import Ended
 from scenarios.attribution import Reply
@@ -58,8 +59,10 @@ class Parent:
 
     def __init__(self, fd: int) -> None:
         make_nonblocking(fd)
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE)
+        with suppress(OSError, AttributeError):  # Linux's own, and bounded there
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE)
         self._fd, self._rows, self._others = fd, bytearray(), bytearray()
+        self._writing = BoundedSemaphore()
 
     def row(self, row: bytes) -> None:
         self._rows += row
@@ -69,13 +72,14 @@ class Parent:
 
     def flush(self) -> None:
         """Write all there is: names before the rows that need them."""
-        data, self._others = self._others, bytearray()
-        if self._rows:
-            data += frame(Kind.ROWS, bytes(self._rows))
-            self._rows = bytearray()
-        while data:
-            written = nb_write(self._fd, bytes(data[: 1 << 16]))
-            del data[:written]
+        with self._writing:
+            data, self._others = self._others, bytearray()
+            if self._rows:
+                data += frame(Kind.ROWS, bytes(self._rows))
+                self._rows = bytearray()
+            while data:
+                written = nb_write(self._fd, bytes(data[: 1 << 16]))
+                del data[:written]
 
 
 class Sender:
@@ -119,7 +123,7 @@ class Sender:
         due = first
         try:
             for attempt in range(len(told.pauses) + 1):
-                sent, outcome, end = self._try(i, index, user, due)
+                sent, outcome, end = self._try(i, attempt, due)
                 final = outcome.status == Status.OK or attempt == len(told.pauses)
                 number = self._pod(outcome.pod)
                 self.parent.row(_PACK(
@@ -132,16 +136,16 @@ class Sender:
                 due = end - self.t0 + told.pauses[attempt] * (1.0 + told.jitter * (2.0 * chance - 1.0))
                 gevent.sleep(max(self.t0 + due - monotonic(), 0))
             self.finished += 1
-        except Broken as broken:
-            self.broken[str(broken)] += 1
+        except Exception as broken:  # noqa: BLE001 - told by name; the run is inconclusive
+            self.broken[str(broken) or type(broken).__name__] += 1
 
-    def _try(self, i: int, index: int, user: int, due: float) -> tuple[float, Outcome, float]:
+    def _try(self, i: int, attempt: int, due: float) -> tuple[float, Outcome, float]:
         """When it was sent, what it was, and when it ended. The client's patience counts from `due`."""
         sent = monotonic()
         patience = Timeout.start_new(self.t0 + due + self.told.timeout - sent)
         try:
             with self.lines.use(int(self.mine.holder[i])) as use:
-                outcome = self._exchange(use, index, user, int(self.mine.kind[i]))
+                outcome = self._exchange(use, i, attempt)
         except Timeout as timeout:
             if timeout is not patience:
                 raise
@@ -152,31 +156,33 @@ class Sender:
             self.untold[outcome.untold] += 1
         return sent, outcome, monotonic()
 
-    def _exchange(self, use: Use, index: int, user: int, kind: int) -> Outcome:
-        headers = self._headers(index, user, kind) | {"Connection": "close" if use.closes else "keep-alive"}
+    def _exchange(self, use: Use, i: int, attempt: int) -> Outcome:
+        headers = self._headers(i, attempt) | {"Connection": "close" if use.closes else "keep-alive"}
         with self.session.request(
             "GET", self.told.path, NAME, headers=headers, catch_response=True, stream=True
         ) as response:
             try:
                 response.raise_for_status()
                 reply = self._reply(response)
-            except (OSError, Timeout, HTTPParseError, TooLong, AgentError) as error:
+            except (OSError, Timeout, HTTPParseError, AgentError) as error:
                 response.failure(error if isinstance(error, Exception) else str(error))
                 return self._failed(error, use)
             outcome = answered(reply, self.recognise)
-            self.jars.keep(user, reply.values("Set-Cookie"))
+            self.jars.keep(int(self.mine.user[i]), reply.values("Set-Cookie"))
             if outcome.status == Status.OK:
                 response.success()
             else:
                 response.failure(outcome.status.name)
         return outcome
 
-    def _headers(self, index: int, user: int, kind: int) -> dict[str, str]:
-        carried = self.told.carried[kind]
+    def _headers(self, i: int, attempt: int) -> dict[str, str]:
+        user, carried = int(self.mine.user[i]), self.told.carried[int(self.mine.kind[i])]
         cookies = self.jars.of(user) | carried.cookies
         headers = {"Host": self.told.authority, "User-Agent": "rolloutlab", "Accept-Encoding": "identity"}
         headers |= {_known_as(name, headers): value for name, value in carried.headers.items()}
-        headers |= {REQUEST: str(index), USER: str(user)}
+        headers |= {REQUEST: str(self.mine.index[i]), USER: str(user)} | (
+            {ATTEMPT: str(attempt)} if attempt else {}
+        )
         if cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
         return headers
@@ -194,6 +200,9 @@ class Sender:
 
     def _failed(self, error: BaseException, use: Use) -> Outcome:
         cause = getattr(error, "original", None) or error
+        if isinstance(cause, TooLong):
+            self.notes["longer than is read"] += 1
+            return Outcome(Status.ERROR)
         if isinstance(cause, Timeout | TimeoutError):
             return Outcome(Status.TIMEOUT)
         if isinstance(cause, HTTPConnectionClosed | gevent.ssl.SSLError) or use.ended:
@@ -324,7 +333,8 @@ def _ordered(orders: int) -> float:
 
 def _many_files() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with suppress(OSError, ValueError):  # where the most is not what is allowed
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _first_in_line() -> None:
@@ -361,9 +371,9 @@ def main(folder: Path, orders: int, rows: int, parent_id: int) -> None:
     begun = t0 + told.start
     gevent.sleep(max(begun - monotonic(), 0))
     cpu = _cpu()
-    flushing, sweeping = _every(FLUSH, parent.flush), _every(1.0, sender.lines.sweep)
+    _every(FLUSH, parent.flush)
+    _every(1.0, sender.lines.sweep)
     sender.replay(t0)
-    gevent.killall([flushing, sweeping])
     sender.lines.close()
     share = (_cpu() - cpu) / max(monotonic() - begun, 1e-9)
     parent.tell(Kind.END, json.dumps(asdict(sender.ended(share))).encode())

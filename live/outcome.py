@@ -11,7 +11,7 @@ from scenarios.attribution import Reply
 from scenarios.tally import CANDIDATE, NOBODY, STABLE, Status
 
 VERSION, POD, REJECTED = "X-Rolloutlab-Version", "X-Rolloutlab-Pod", "X-Rolloutlab-Rejected"
-REQUEST, USER = "X-Rolloutlab-Request", "X-Rolloutlab-User"
+REQUEST, USER, ATTEMPT = "X-Rolloutlab-Request", "X-Rolloutlab-User", "X-Rolloutlab-Attempt"
 Recognise: TypeAlias = Callable[[Reply], str | None]
 """Which version an answer looks like; None for neither, or both."""
 NUMBERS: Final = {"stable": STABLE, "candidate": CANDIDATE}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -308,6 +309,58 @@ def test_a_users_own_image_is_known_by_what_it_answers(tmp_path: Path) -> None:
     assert ran.sent.untold == {"looks like neither version, or like both": strangers}
 
 
+def test_an_answer_without_end_is_given_up(tmp_path: Path) -> None:
+    def endless(connection: socket.socket, number: int, _user: int) -> None:
+        head = b"HTTP/1.1 200 OK\r\n" + (b"X: " if number % 2 else b"\r\n")
+        with suppress(OSError):
+            connection.sendall(head)
+            while True:
+                connection.sendall(b"x" * 65536)
+
+    scenario = world("traffic.rate=2/s", "traffic.client.timeout=60s")
+    with server(endless) as (entry, _):
+        ran = run(scenario, entry, tmp_path)
+    assert len({int(number) % 2 for number in ran.rows["index"]}) == 2
+    assert set(ran.rows["status"].tolist()) == {Status.ERROR}
+    assert ran.sent.notes == {"longer than is read": len(ran.rows)}
+
+
+def test_certificates_are_not_asked_for_much(tmp_path: Path) -> None:
+    key, cert = str(tmp_path / "key.pem"), str(tmp_path / "cert.pem")
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    subprocess.run([*made, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    names: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: names.append(name)
+    asked = Asked()
+
+    def serves(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secured:
+            asked.note(asked.opened(), routers.read_head(secured))
+            secured.sendall(GOOD)
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with routers.talking(serves) as url:
+        entry = Entry("https", "127.0.0.1", int(url.rstrip("/").rpartition(":")[2]), "shop.test")
+        ran = run(world("traffic.rate=8/s", "traffic.client.timeout=5s"), entry, folder)
+    assert (ran.rows["status"] == Status.OK).all()
+    assert (ran.rows["version"] == STABLE).all()
+    assert names == ["shop.test"] * len(ran.rows)
+
+
 # --- connections -------------------------------------------------------------------------------------
 
 
@@ -394,14 +447,18 @@ def test_further_tries_come_when_the_simulator_would_make_them(tmp_path: Path) -
         works = asks[number] > number % 4
         connection.sendall(GOOD if works else reply(500, C))
 
-    with server(third_time) as (entry, _):
+    with server(third_time) as (entry, asked):
         ran = run(scenario, entry, tmp_path)
+    sent = defaultdict(list)
+    for number, _, _, headers in asked.heads:
+        sent[number].append(headers.get("x-rolloutlab-attempt"))
     tries = defaultdict(list)
     for row in np.sort(ran.rows, order=["index", "attempt"]):
         tries[int(row["index"])].append(row)
     stream = draws.stream(7, Purpose.RETRY)
     for number, rows in tries.items():
         assert [row["attempt"] for row in rows] == list(range(min(number % 4, 2) + 1))
+        assert sent[number] == [None, "1", "2"][: len(rows)]
         assert [row["final"] for row in rows] == [0] * (len(rows) - 1) + [1]
         assert rows[-1]["status"] == (Status.ERROR if number % 4 == 3 else Status.OK)
         for before, after in pairwise(rows):
