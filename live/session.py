@@ -4,12 +4,13 @@ The only module that imports it. Its process-wide default is never touched, and 
 """
 
 import base64
+import socket
 import ssl
 import tempfile
-import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -17,7 +18,6 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import ConfigException, load_kube_config_from_dict
 from kubernetes.config.exec_provider import ExecProvider
 from kubernetes.config.kube_config import ConfigNode
-from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 from urllib3.exceptions import InsecureRequestWarning
 
 from live.kubeconfig import Entry, Unreadable
@@ -25,8 +25,10 @@ from scenarios.errors import harmless, shown
 
 CONNECTIONS = 64
 """That are kept: every watch needs one of its own."""
-_LOADING = threading.Lock()
-"""The official client remembers by content, for the whole process, into which file it wrote it."""
+_INLINE = {
+    "cluster": ("certificate-authority",),
+    "user": ("client-certificate", "client-key"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Session:
 
 
 def open_session(entry: Entry, *, direct: bool) -> Session:
-    """Credentials are read anew each time (files, the entry's exec plugin); `direct` goes through no proxy.
+    """Credentials are read anew each time (files, the entry's exec plugin); `direct` goes through no proxy
+    of the environment's; one that the entry names is used.
 
     Raises Unreadable for what cannot be used. Sends nothing.
     """
@@ -47,29 +50,41 @@ def open_session(entry: Entry, *, direct: bool) -> Session:
         configuration, context = _loaded(entry)
     except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise Unreadable(f"context {shown(entry.context)} cannot be used: {harmless(str(error))}") from None
-    return Session(_pool(configuration, context, direct), configuration.host, _headers(configuration))
+    if named := entry.cluster.get("proxy-url"):
+        configuration.proxy, configuration.no_proxy = named, None
+    elif direct:
+        configuration.proxy = None
+    return Session(_pool(configuration, context), configuration.host, _headers(configuration))
 
 
 def _loaded(entry: Entry) -> tuple[Configuration, ssl.SSLContext | None]:
     """The configuration, and what its files say of TLS; these are gone then."""
-    document, configuration = _document(entry), Configuration()
-    with _LOADING, tempfile.TemporaryDirectory(prefix="rolloutlab-") as folder:
-        load_kube_config_from_dict(
-            document, entry.context, client_configuration=configuration, temp_file_path=folder
-        )
+    user, configuration = entry.user if "exec" not in entry.user else _executed(entry), Configuration()
+    with tempfile.TemporaryDirectory(prefix="rolloutlab-") as folder:
+        document = _document(entry.context, entry.cluster, user, Path(folder))
+        load_kube_config_from_dict(document, entry.context, client_configuration=configuration)
         return configuration, _tls(configuration)
 
 
-def _document(entry: Entry) -> dict[str, Any]:
-    """A kubeconfig of this context alone, an exec plugin's answer in the place of the plugin."""
-    user = entry.user if "exec" not in entry.user else _executed(entry)
-    name = entry.context
+def _document(name: str, cluster: Mapping[str, Any], user: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A kubeconfig of one context alone, with files in the folder for what is written in it."""
     return {
         "current-context": name,
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-        "clusters": [{"name": name, "cluster": dict(entry.cluster)}],
-        "users": [{"name": name, "user": dict(user)}],
+        "clusters": [{"name": name, "cluster": _filed(cluster, _INLINE["cluster"], folder)}],
+        "users": [{"name": name, "user": _filed(user, _INLINE["user"], folder)}],
     }
+
+
+def _filed(content: Mapping[str, Any], keys: Iterable[str], folder: Path) -> dict[str, Any]:
+    """The content with files in the place of data: what the client writes itself it remembers and keeps."""
+    filed = dict(content)
+    for key in keys:
+        if data := filed.pop(f"{key}-data", None):
+            file = folder / key
+            file.write_bytes(base64.b64decode(data))
+            filed[key] = str(file)
+    return filed
 
 
 def _executed(entry: Entry) -> dict[str, Any]:
@@ -102,21 +117,28 @@ def _tls(configuration: Configuration) -> ssl.SSLContext | None:
         # the kubeconfig says so; kubectl does not warn with every request either
         warnings.filterwarnings("ignore", category=InsecureRequestWarning)
     if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+        context.load_cert_chain(
+            configuration.cert_file, configuration.key_file, password=""
+        )  # never ask for one
     return context
 
 
-def _pool(configuration: Configuration, context: ssl.SSLContext | None, direct: bool) -> urllib3.PoolManager:
+def _pool(configuration: Configuration, context: ssl.SSLContext | None) -> urllib3.PoolManager:
     configuration.connection_pool_maxsize = CONNECTIONS
-    # a peer that vanished is noticed within 20 s, in a watch too
-    configuration.socket_options = tcp_keepalive_socket_options(idle=5, interval=5, count=3)
+    configuration.socket_options = _keepalive()
     configuration.ssl_ca_cert = configuration.cert_file = configuration.key_file = None
-    if direct:
-        configuration.proxy = None
     pool: urllib3.PoolManager = ApiClient(configuration).rest_client.pool_manager
     if context is not None:
         pool.connection_pool_kw["ssl_context"] = context
     return pool
+
+
+def _keepalive() -> list[tuple[int, int, int]]:
+    """Socket options by which a peer that vanished is noticed within 20 s, where the platform has them."""
+    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    wanted = {"TCP_KEEPIDLE": 5, "TCP_KEEPALIVE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+    there = {name: value for name, value in wanted.items() if hasattr(socket, name)}
+    return options + [(socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in there.items()]
 
 
 def _headers(configuration: Configuration) -> dict[str, str]:

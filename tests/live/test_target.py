@@ -380,6 +380,15 @@ def test_a_proxy_of_the_kubeconfig_is_used(server: Server, write: Write) -> None
     api.close()
 
 
+def test_a_proxy_of_the_kubeconfig_is_used_for_what_is_near_too(
+    server: Server, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    path = write("lab", "http://10.255.255.1:6443", cluster={"proxy-url": server.url})
+    connect("lab", kubeconfig=path, cluster_uid=UID).close()
+    assert server.asked[-1][1].startswith("http://10.255.255.1:6443/")
+
+
 # who answers
 
 
@@ -530,6 +539,18 @@ def test_a_certificate_that_is_none(write: Write, tmp_path: Path) -> None:
     ):
         with pytest.raises(Unreadable, match="context 'kind-x' cannot be used"):
             connect("kind-x", kubeconfig=write("kind-x", "https://127.0.0.1:1", cluster=cluster))
+
+
+def test_a_key_with_a_passphrase_is_refused_without_asking(
+    authority: Authority, write: Write, tmp_path: Path
+) -> None:
+    locked = tmp_path / "locked.key"
+    plain = str(authority.folder / "client.key")
+    call = ["openssl", "ec", "-in", plain, "-aes128", "-passout", "pass:secret", "-out", str(locked)]
+    subprocess.run(call, check=True, capture_output=True)
+    user = client(authority) | {"client-key": str(locked)}
+    with pytest.raises(Unreadable, match="context 'kind-x' cannot be used"):
+        connect("kind-x", kubeconfig=write("kind-x", "https://127.0.0.1:1", user=user))
 
 
 def test_a_session_may_be_opened_by_many_threads_at_once(
