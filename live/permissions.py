@@ -92,19 +92,19 @@ def missing(api: Asks, namespace: str, ingress: bool = False) -> list[str]:
     return [str(one) for one in denied(api, namespace, uses)]
 
 
-def rbac(user: str = NAME) -> list[Manifest]:
-    """Manifests that grant a user what is in the table and, from Kubernetes 1.30 on, confine it."""
-    role = _head(f"{_RBAC}/v1", "ClusterRole", {"rolloutlab.dev/note": _GRANTED_WHY})
-    binding = _head(f"{_RBAC}/v1", "ClusterRoleBinding")
+def rbac(user: str = NAME, name: str = NAME) -> list[Manifest]:
+    """Manifests that grant a user what is in the table and, from Kubernetes 1.30 on, confine them to it."""
+    role = _head(name, f"{_RBAC}/v1", "ClusterRole", {"rolloutlab.dev/note": _GRANTED_WHY})
+    binding = _head(name, f"{_RBAC}/v1", "ClusterRoleBinding")
     subject = {"kind": "User", "name": user, "apiGroup": _RBAC}
     return [
         {**role, "rules": [_rule(rule) for rule in TABLE]},
         {
             **binding,
-            "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": NAME},
+            "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": name},
             "subjects": [subject],
         },
-        *_confinement(user),
+        *_confinement(user, name),
     ]
 
 
@@ -112,7 +112,7 @@ def _rule(rule: Rule) -> Manifest:
     return {"apiGroups": [rule.group], "resources": [rule.resource], "verbs": list(rule.verbs)}
 
 
-def _confinement(user: str) -> list[Manifest]:
+def _confinement(user: str, name: str) -> list[Manifest]:
     """Whatever the user changes must lie in a namespace of a run, or be one."""
     api = "admissionregistration.k8s.io/v1"
     everything = {
@@ -137,16 +137,16 @@ def _confinement(user: str) -> list[Manifest]:
         ],
     }
     return [
-        {**_head(api, "ValidatingAdmissionPolicy"), "spec": spec},
+        {**_head(name, api, "ValidatingAdmissionPolicy"), "spec": spec},
         {
-            **_head(api, "ValidatingAdmissionPolicyBinding"),
-            "spec": {"policyName": NAME, "validationActions": ["Deny"]},
+            **_head(name, api, "ValidatingAdmissionPolicyBinding"),
+            "spec": {"policyName": name, "validationActions": ["Deny"]},
         },
     ]
 
 
-def _head(api: str, kind: str, notes: Mapping[str, str] | None = None) -> Manifest:
-    metadata: Manifest = {"name": NAME}
+def _head(name: str, api: str, kind: str, notes: Mapping[str, str] | None = None) -> Manifest:
+    metadata: Manifest = {"name": name}
     return {
         "apiVersion": api,
         "kind": kind,
