@@ -20,9 +20,11 @@ import pytest
 
 from live import app
 from live.behaviour import document
-from scenarios import draws, load
+from live.load import Entry, Generator
+from scenarios import draws, load, mix
 from scenarios.distributions import Constant, LogNormal
 from scenarios.draws import Purpose
+from scenarios.scenario import Scenario
 from scenarios.tally import Grid, Status
 from sim.requests import Requests
 
@@ -59,19 +61,22 @@ class App:
 Start = Callable[..., App]
 
 
+def world(candidate: str, slots: int = 1, queue: int = 2, traffic: str = "rate: 1/s") -> Scenario:
+    return load.loads(
+        f"format: rolloutlab/1\nname: one-pod\ntraffic: {{{traffic}}}\nclock: {{settle: 1s, horizon: 3s}}\n"
+        f"service: {{replicas: 1, slots: {slots}, queue: {queue}}}\n"
+        f"versions: {{candidate: {{{candidate}}}}}\nstrategies: {{rolling: {{rolling: {{}}}}}}\n"
+    )
+
+
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a pod of the candidate that this says, and waits until it listens."""
+def serving(tmp_path: Path) -> Iterator[Start]:
+    """Starts a pod of a scenario's candidate, and waits until it listens, if told to."""
     with ExitStack() as stack:
 
-        def started(candidate: str, slots: int = 1, queue: int = 2, seed: int = 1, wait: bool = True) -> App:
-            text = (
-                "format: rolloutlab/1\nname: one-pod\ntraffic: {rate: 1/s}\n"
-                f"service: {{replicas: 1, slots: {slots}, queue: {queue}}}\n"
-                f"versions: {{candidate: {{{candidate}}}}}\nstrategies: {{rolling: {{rolling: {{}}}}}}\n"
-            )
+        def started(scenario: Scenario, seed: int = 1, wait: bool = True) -> App:
             told = tmp_path / "behaviour.json"
-            told.write_text(json.dumps(document(load.loads(text), "candidate", seed)), encoding="utf-8")
+            told.write_text(json.dumps(document(scenario, "candidate", seed)), encoding="utf-8")
             environment = {
                 "ROLLOUTLAB_BEHAVIOUR": str(told), "ROLLOUTLAB_VERSION": "candidate", "POD_NAME": "pod-1",
                 "ROLLOUTLAB_HOST": "127.0.0.1", "PORT": str(0 if wait else free_port()),
@@ -87,6 +92,16 @@ def start(tmp_path: Path) -> Iterator[Start]:
             return App(process, json.loads(process.stdout.readline())["listening"], stack)
 
         yield started
+
+
+@pytest.fixture
+def start(serving: Start) -> Start:
+    """Starts a pod that this says of the candidate."""
+
+    def started(candidate: str, slots: int = 1, queue: int = 2, seed: int = 1, wait: bool = True) -> App:
+        return serving(world(candidate, slots, queue), seed, wait)
+
+    return started
 
 
 def ended(process: subprocess.Popen[str]) -> None:
@@ -203,6 +218,36 @@ def test_no_answer_comes_before_its_time(start: Start, capsys: pytest.CaptureFix
         median, most = np.quantile(over, [0.5, 0.99]) * 1e3
         sys.stdout.write(f"\n  beyond the drawn service time: median {median:.2f} ms, p99 {most:.2f} ms\n")
     assert over.min() > -1e-6
+
+
+def test_what_the_generator_sends_fails_as_in_the_simulator(serving: Start, tmp_path: Path) -> None:
+    """By request and try, by users, and by what they carry: through Locust, real connections and the app."""
+    errors = (
+        "[{share: 40%, of: requests, when: {header.Region: north}}, "
+        "{share: 60%, of: requests, when: {cookie.beta: '1', user.browser: old}}, {share: 20%, of: users}]"
+    )
+    scenario = world(
+        f"{QUICK}, errors: {errors}", 64, 64,
+        "rate: 60/s, users: {count: 40}, client: {timeout: 5s, retries: 2, backoff: {base: 20ms}}, "
+        "mix: {header.Region: {north: 50%}, cookie.beta: {'1': 60%}, user.browser: {old: 70%}}",
+    )  # fmt: skip
+    here = serving(scenario, 3)
+    entry = Entry("http", "127.0.0.1", here.port, "shop.test")
+    with Generator(scenario, "candidate", 3, entry, tmp_path, start=-1.0, horizon=3.0) as generator:
+        generator.ready(LONG)
+        generator.start(time.monotonic() + 1.3)
+        generator.finish(LONG)
+        rows, pods = generator.take(), generator.pods
+    kinds, kind_of = mix.kinds(scenario.traffic.mix), mix.kind_of_users(3, 40, scenario.traffic.mix)
+    version = scenario.versions.candidate
+    for row in rows:
+        word = draws.words(draws.stream(3, Purpose.CHOICE), [int(row["index"])])
+        word = draws.again(word, int(row["attempt"])) if row["attempt"] else word
+        fails = version.share_failing_when("requests", kinds[kind_of[row["user"]]].attributes)
+        doomed = draws.u(3, Purpose.BUG, int(row["user"])) < 0.2
+        assert row["code"] == (500 if doomed or draws.error_field(word)[0] < fails else 200)
+    assert pods == ["pod-1"] and set(rows["attempt"].tolist()) == {0, 1, 2}
+    assert set(rows["code"].tolist()) == {200, 500}
 
 
 # --- start and end -------------------------------------------------------------------------------
