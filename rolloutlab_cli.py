@@ -30,6 +30,7 @@ from rich.progress import (
 
 import rolloutlab_live
 from reports.files import put
+from rolloutlab_agree import agree
 from rolloutlab_verify import expect, verify_split
 from scenarios import explain as explained
 from scenarios.check import Level
@@ -359,6 +360,7 @@ def size(
 app.command("verify-split")(verify_split)
 app.command("expect")(expect)
 app.add_typer(rolloutlab_live.app)
+app.command("agree")(agree)
 
 
 @app.command("import")

@@ -24,6 +24,7 @@ from reports.columns import COLUMNS
 from reports.demands import demands
 from reports.files import put
 from reports.findings import Block, Document, Mark, blocks, is_bad, shown
+from reports.svg import inline
 from reports.words import Written, plain, quantity, share
 from scenarios.record import Record
 from scenarios.scenario import Scenario
@@ -170,38 +171,13 @@ def _write(path: Path, drawn: charts.Drawn) -> None:
 def _picture(folder: str | Path, kind: str, at: int, candidate: str) -> Picture:
     path, says = _chart(folder, kind, at, candidate), plain(_SAYS[kind].format(candidate))
     svg = _svg(path).read_text(encoding="utf-8")
-    return Picture(path.name, says, _inline(svg, f"{kind[:2]}{at}", says))
+    return Picture(path.name, says, inline(svg, f"{kind[:2]}{at}", says))
 
 
 def _stem(candidate: str, at: int) -> str:
     """A file name for a candidate: its own where that is safe on every system, its number otherwise."""
     safe = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", candidate) and not candidate.endswith(".")
     return candidate.lower() if safe else f"candidate-{at + 1}"
-
-
-def _inline(svg: str, prefix: str, says: str) -> Markup:
-    """The SVG to stand in a page: no prolog, no metadata, its ids its own, named for who cannot see it."""
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
-    body = _own_ids(body, prefix)
-    body = re.sub(r'^<svg([^>]*?) width="[^"]*"', r"<svg\1", body, count=1)
-    body = re.sub(r'^<svg([^>]*?) height="[^"]*"', r"<svg\1", body, count=1)
-    label = Markup(' role="img" aria-label="{}"').format(says)
-    return Markup(body.replace("<svg", f"<svg{label}", 1))  # matplotlib escapes what it writes
-
-
-def _own_ids(svg: str, prefix: str) -> str:
-    """Ids that nothing else on the page has: only those in use, each once (matplotlib repeats itself)."""
-    used = set(re.findall(r'(?:xlink:href="#|url\(#)([^")]+)', svg))
-
-    def once(match: re.Match[str]) -> str:
-        if match[1] not in used:
-            return ""
-        used.remove(match[1])
-        return f' id="{prefix}-{match[1]}"'
-
-    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}-", svg)
-    return re.sub(r'\sid="([^"]*)"', once, svg)
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
