@@ -4,23 +4,20 @@ Started by `live.load` alone. It reads its folder, writes to the pipe it was giv
 have, or when its parent is gone. Times are CLOCK_MONOTONIC, which all processes share.
 """
 
-import fcntl
 import gc
 import json
-import os
 import resource
 import struct
 import sys
 from collections import Counter
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
+from urllib.parse import urlsplit
 
 import gevent
 import locust  # noqa: F401 - first of all that opens sockets: it patches the standard library
-from gevent.lock import BoundedSemaphore
-from gevent.os import make_nonblocking, nb_read, nb_write
+from gevent.os import make_nonblocking
 from gevent.timeout import Timeout
 from geventhttpclient.client import HTTPClient
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
@@ -30,23 +27,21 @@ from locust.env import Environment
 
 from live import orders as files
 from live.cookies import Jars
-from live.frames import Kind, frame
+from live.frames import Kind
 from live.lines import Lines, Sockets, TooLong, Use
 from live.orders import Requests, Settings
 from live.outcome import ATTEMPT, REQUEST, USER, Outcome, Recognise, answered, failed
 from live.rows import LAYOUT, UNKNOWN_POD
 from live.sent import Ended
+from live.tether import Parent, every, first_in_line, many_files, obey, ordered, watch
 from scenarios.attribution import Reply
 from scenarios.tally import Status
 
 FLUSH = 0.04  # seconds between two writes to the parent
-WATCH = 0.5  # seconds between two looks whether the parent is there
 IN_A_ROW = 32  # requests begun without letting others run
 MOST_BODY = 1 << 16
 MOST_PODS = 10_000
 NAME = "replayed"  # under which Locust counts all requests
-NICE = -10
-_PIPE = 1 << 20
 _PACK = struct.Struct(LAYOUT).pack
 
 
@@ -54,41 +49,13 @@ class Broken(Exception):
     """A try that this machine could not make; the text says why."""
 
 
-class Parent:
-    """The pipe to the parent: rows in batches, the rest at once."""
-
-    def __init__(self, fd: int) -> None:
-        make_nonblocking(fd)
-        with suppress(OSError, AttributeError):  # Linux's own, and bounded there
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE)
-        self._fd, self._rows, self._others = fd, bytearray(), bytearray()
-        self._writing = BoundedSemaphore()
-
-    def row(self, row: bytes) -> None:
-        self._rows += row
-
-    def tell(self, kind: Kind, content: bytes = b"") -> None:
-        self._others += frame(kind, content)
-
-    def flush(self) -> None:
-        """Write all there is: names before the rows that need them."""
-        with self._writing:
-            data, self._others = self._others, bytearray()
-            if self._rows:
-                data += frame(Kind.ROWS, bytes(self._rows))
-                self._rows = bytearray()
-            while data:
-                written = nb_write(self._fd, bytes(data[: 1 << 16]))
-                del data[:written]
-
-
 class Sender:
     """One child's requests, its connections, and what became of them."""
 
     def __init__(self, told: Settings, mine: Requests, parent: Parent) -> None:
         self.told, self.mine, self.parent = told, mine, parent
-        name = told.authority.rpartition(":")[0] if ":" in told.authority else told.authority
-        self.lines = Lines(told.scheme, told.ip, told.port, name.strip("[]"), told.kept)
+        name = urlsplit(f"//{told.authority}").hostname or told.ip
+        self.lines = Lines(told.scheme, told.ip, told.port, name, told.kept)
         self.environment, self.session = _session(told)
         self.recognise = _recognising(told)
         self.jars = Jars()
@@ -291,62 +258,6 @@ def _counting(environment: Environment):  # type: ignore[no-untyped-def]
     return count
 
 
-def _every(seconds: float, what) -> gevent.Greenlet:  # type: ignore[no-untyped-def]
-    def again() -> None:
-        while True:
-            gevent.sleep(seconds)
-            what()
-
-    return gevent.spawn(again)
-
-
-def _obey(orders: int) -> None:
-    """End at once when the parent closes its end of the pipe."""
-
-    def closed() -> None:
-        if not nb_read(orders, 1):
-            os._exit(3)
-
-    gevent.spawn(closed)
-
-
-def _watch(parent: int) -> None:
-    """End when this process gets another parent: one that was forked may hold the pipe open."""
-
-    def gone() -> None:
-        if os.getppid() != parent:
-            os._exit(3)
-
-    _every(WATCH, gone)
-
-
-def _ordered(orders: int) -> float:
-    """The moment of t = 0, when the parent has said it."""
-    said = b""
-    while len(said) < 8:
-        more = nb_read(orders, 8 - len(said))
-        if not more:
-            os._exit(3)
-        said += more
-    return float(struct.unpack("<d", said)[0])
-
-
-def _many_files() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):  # where the most is not what is allowed
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _first_in_line() -> None:
-    """What measures comes before what is measured, where the machine lets it: it needs little, but at once.
-
-    Linux may share time among sessions first (sched(7), autogroups), and this process has one of its own.
-    """
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
-        Path("/proc/self/autogroup").write_text(str(NICE))
-
-
 def _cpu() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
@@ -354,10 +265,10 @@ def _cpu() -> float:
 
 def main(folder: Path, orders: int, rows: int, parent_id: int) -> None:
     """Say that it is ready, wait for the order, send, and say how it went."""
-    _many_files()
-    _first_in_line()
+    many_files()
+    first_in_line()
     make_nonblocking(orders)
-    _watch(parent_id)
+    watch(parent_id)
     parent = Parent(rows)
     told, mine = files.read(folder)
     sender = Sender(told, mine, parent)
@@ -366,13 +277,13 @@ def main(folder: Path, orders: int, rows: int, parent_id: int) -> None:
     gc.set_threshold(50_000, 20, 100)
     parent.tell(Kind.READY)
     parent.flush()
-    t0 = _ordered(orders)
-    _obey(orders)
+    t0 = ordered(orders)
+    obey(orders)
     begun = t0 + told.start
     gevent.sleep(max(begun - monotonic(), 0))
     cpu = _cpu()
-    _every(FLUSH, parent.flush)
-    _every(1.0, sender.lines.sweep)
+    every(FLUSH, parent.flush)
+    every(1.0, sender.lines.sweep)
     sender.replay(t0)
     sender.lines.close()
     share = (_cpu() - cpu) / max(monotonic() - begun, 1e-9)
