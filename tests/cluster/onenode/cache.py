@@ -26,11 +26,16 @@ def place(name: str, inputs: Iterable[bytes]) -> Path:
 
 
 def made(folder: Path, make: Callable[[Path], None]) -> Path:
-    """`folder`, filled by `make` if it is not there yet. One process makes it, others wait for it."""
+    """`folder`, filled by `make` if it is not there yet; what killed makers left beside it goes.
+
+    One process makes it, others wait for it.
+    """
     if folder.exists():
         return folder
     with locked(folder):
         if not folder.exists():
+            for left in (path for path in folder.parent.glob(f"{folder.name}.*") if path.is_dir()):
+                shutil.rmtree(left, ignore_errors=True)
             partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
             try:
                 partial.chmod(0o755)  # its content may become the root of an image

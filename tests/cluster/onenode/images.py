@@ -60,7 +60,7 @@ def images(kubernetes: Path, ingress_nginx: Path) -> Path:
 
 
 def image(what: oci.Image, to: Path, fill: Callable[[Path], object]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=to.parent) as folder:
         root = Path(folder)
         fill(root)
         oci.write(what, root, to)
