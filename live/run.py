@@ -166,7 +166,7 @@ def conduct_all(
             continue
         try:
             yield conduct(place, trial, _unused(place, number), shown(trial, number, len(trials)))
-        except (NotReady, NoEntry) as failed:
+        except (NotReady, NoEntry, load.NotReady) as failed:
             yield Failed(trial, str(failed))
 
 
