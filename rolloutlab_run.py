@@ -353,6 +353,8 @@ def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any) -> None:
         f"{len(asked.trials)} trials of at least {asked.seconds:.0f} s. It makes releases of its own in "
         "namespaces of its own, and watches no other."
     )
+    for loss in here.provenance["losses"]:
+        _say(f"[yellow]your own image:[/yellow] {escape(loss)}")
     results: list[Any] = []
     with _shown() as shown:
         for result in conduct_all(here, asked, shown):
