@@ -112,7 +112,7 @@ def place(
         "cluster_uid": target.uid,
         "server_version": target.version,
         "source": asked.source,
-        "losses": [] if asked.image.demo is not None else [str(one) for one in behaviour.losses(asked.scenario)],
+        "losses": [str(one) for one in behaviour.losses(asked.scenario)] if asked.image.demo is None else [],
     }
     return Place(
         api,
