@@ -407,7 +407,7 @@ _COLUMNS = (
     "capacity_loss",
     "worst_capacity",
     "rollback_time",
-    "duration",
+    "release_duration",
 )
 
 
