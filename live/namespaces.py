@@ -111,6 +111,11 @@ def manifest(marks: Marks, security: str = "restricted") -> dict[str, Any]:
     }
 
 
+def ours(name: str) -> bool:
+    """Whether we give such names. Whether a namespace of that name is ours, only its marks say."""
+    return _NAME.fullmatch(name) is not None
+
+
 def read(namespace: Mapping[str, Any]) -> Marks | Foreign:
     """The marks of a namespace as the API gives it, if all of them are there and fit together."""
     metadata = namespace["metadata"]

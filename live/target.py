@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from live.api import Api, Refused, Target
 from live.exchange import Patience
 from live.kubeconfig import Entry, Unreadable, read_entry
+from live.namespaces import ours
 from live.paths import core
 from live.session import open_session
 from scenarios.errors import harmless, shown
@@ -23,7 +24,6 @@ Resolves: TypeAlias = Callable[[str], Iterable[IP]]
 
 LOCAL = re.compile(r"kind-.+|k3d-.+|minikube|docker-desktop|rancher-desktop|orbstack|rolloutlab-test")
 """Names that tools give to clusters on one's own machine."""
-_OURS = re.compile(r"rolloutlab-[0-9a-f]{8}-(0|[1-9][0-9]{0,5})")
 _PRIVATE: tuple[IPv4Network | IPv6Network, ...] = tuple(
     map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"))
 )
@@ -109,7 +109,7 @@ def _plain(address: IP) -> IP:
 
 def allowed_namespace(name: str) -> str:
     """The name, if it is one that live mode gives to namespaces that it makes. Raises Unsafe if not."""
-    if not _OURS.fullmatch(name):
+    if not ours(name):
         raise Unsafe(f"namespace {shown(name)} is not one that a live run made; nothing is done there")
     return name
 

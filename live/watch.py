@@ -22,6 +22,8 @@ LIFETIME = 120.0
 """Seconds after which the server is asked to end a connection: one that is stuck is noticed by then."""
 _SETTLED = 1.0
 """A connection that lasted so many seconds worked, even if nothing happened in them."""
+_LONGEST = 30.0
+"""Seconds that it waits at most, whatever the server asks for: blind for longer it is of no use."""
 _MOST_TROUBLE = 1000
 _TOO_LARGE = "too large resource version"
 """What the API server says of versions that it has not reached, as after a restored backup."""
@@ -121,7 +123,7 @@ class Watch:
             self._version = ""
         self._note(f"{'listing again: ' if not self._version else ''}{error}")
         if isinstance(error, Unavailable) and error.retry_after is not None:
-            return error.retry_after
+            return min(error.retry_after, _LONGEST)
         # the first try after a loss is at once: what is missed is only late
         return 0.0 if self._failures == 1 else backoff(self._failures - 1, self._u())
 
