@@ -1,15 +1,18 @@
 """On a real cluster: what killed runs left goes, quickly; witnesses that look like it stay as they were."""
 
 import json
+import os
 import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -315,3 +318,93 @@ def test_another_cluster_than_the_named_one_is_refused(api: Api, called: Called)
     answer = called("live", "cleanup", "--context", api.target.context, "--cluster-uid", "another")
     assert answer.code == 4
     assert f"is cluster {api.target.uid}" in answer.err
+
+
+# --- runs that are killed -----------------------------------------------------------------------------
+
+KILLS, AT_ONCE, LONGEST = 10, 5, 22.0
+"""Runs that are killed, so many going on at a time, by so many seconds after their start."""
+
+
+def _started(api: Api, cluster: Cluster, folder: Path) -> subprocess.Popen[bytes]:
+    """A live run of some half a minute: its namespace, pods, traffic, release, and end."""
+    target = api.target
+    where = ["--context", target.context, "--cluster-uid", target.uid, "--image", cluster.image]
+    small = ["--set", "service.replicas=2", "--set", "traffic.rate=20/s", "--time-scale", "0.3"]
+    command = [
+        sys.executable,
+        "-m",
+        "rolloutlab_cli",
+        "live",
+        "run",
+        "one-node",
+        "-s",
+        "rolling",
+        "-c",
+        "healthy",
+    ]
+    with (folder / f"log-{secrets.token_hex(4)}").open("wb") as log:
+        return subprocess.Popen([*command, *where, *small], cwd=folder, stdout=log, stderr=log)
+
+
+def _of_folder(folder: Path) -> list[str]:
+    """Command lines of processes that were started in a folder; ours is there too, and not meant."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink() == folder and process.name != str(os.getpid()):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
+
+
+def _ours(api: Api, runs: set[str]) -> set[str]:
+    found = api.list(NAMESPACES, labelSelector=namespaces.SELECTOR)["items"]
+    return {one["metadata"]["name"] for one in found if one["metadata"]["labels"][namespaces.RUN] in runs}
+
+
+def test_runs_killed_at_random_instants_leave_nothing_after_a_cleanup(
+    api: Api,
+    cluster: Cluster,
+    cleanup: Called,
+    left: Callable[..., Marks],
+    witnesses: Callable[[Marks], Callable[[], bool]],
+    tmp_path: Path,
+) -> None:
+    untouched = witnesses(left(journal=""))
+    instants, reached = Random(seed := secrets.randbits(32)), set[str]()
+    for _ in range(KILLS // AT_ONCE):
+        started, began = [_started(api, cluster, tmp_path) for _ in range(AT_ONCE)], time.monotonic()
+        for run, instant in zip(started, sorted(instants.uniform(0, LONGEST) for _ in started), strict=True):
+            time.sleep(max(0.0, began + instant - time.monotonic()))
+            run.kill()
+            run.wait()
+        runs = {folder.name for folder in Path("runs/live").glob("*")}
+        reached |= _ours(api, runs)
+        answer = cleanup()
+        assert answer.code == 0, (seed, answer)
+        assert _ours(api, runs) == set(), seed
+    assert reached, seed  # some were killed while their namespace was there
+    assert untouched(), seed
+    until = time.monotonic() + 10
+    while _of_folder(tmp_path) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert _of_folder(tmp_path) == [], seed
+
+
+def test_a_cleanup_leaves_a_run_that_is_going_on_beside_it_alone(
+    api: Api, cluster: Cluster, cleanup: Called, left: Callable[..., Marks], tmp_path: Path
+) -> None:
+    killed = left()
+    run = _started(api, cluster, tmp_path)
+    try:
+        until = time.monotonic() + 30
+        while len(_ours(api, {folder.name for folder in Path("runs/live").glob("*")})) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        answer = cleanup("--expired")
+        assert f"gone: {killed.name}\n" in answer.out
+        assert run.wait(120) in (0, 3), [log.read_text() for log in tmp_path.glob("log-*")]
+    finally:
+        run.kill()
+        run.wait()
+    assert cleanup().out == "nothing of ours to delete\n"
