@@ -135,9 +135,9 @@ def status(
         more = {} if there is None else {"context": context, "namespaces": there}
         _print_json("rolloutlab.live.status/1", runs=rows, illegible=unread, **more)
         return
-    _print_rows(f"Live runs in {ROOT}", rows, "none")
+    _print_rows(f"Live runs in {ROOT} (times are UTC)", rows)
     if there is not None:
-        _print_rows(f"Namespaces on {context} that carry our label", there, "none")
+        _print_rows(f"Namespaces on {context} that carry our label", there)
     for one in illegible:
         _say(f"cannot be read: {one.why}")
 
@@ -362,17 +362,23 @@ def failures() -> Iterator[None]:
         _fail(f"The cluster failed: {error}", CLUSTER_FAILED)
 
 
-def _print_rows(title: str, rows: Sequence[dict[str, str]], none: str) -> None:
+def _print_rows(title: str, rows: Sequence[dict[str, str]]) -> None:
     console = Console(highlight=False)
     if not rows:
-        console.print(f"{escape(title)}: {none}", soft_wrap=True)
+        console.print(f"{escape(title)}: none", soft_wrap=True)
         return
+    keys = [key for key in rows[0] if key != "folder"]  # it is called as the run is
     table = Table(title=escape(title), title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for key in rows[0]:
+    for key in keys:
         table.add_column(key, overflow="fold")
     for row in rows:
-        table.add_row(*map(escape, row.values()))
+        shown = (row[key] if key not in ("started", "expires") else _minute(row[key]) for key in keys)
+        table.add_row(*map(escape, shown))
     console.print(table)
+
+
+def _minute(when: str) -> str:
+    return when[:16].replace("T", " ")
 
 
 def _print_json(kind: str, **values: Any) -> None:
