@@ -28,6 +28,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+import rolloutlab_calibrate
 import rolloutlab_live
 from reports.files import put
 from rolloutlab_agree import agree
@@ -359,6 +360,7 @@ def size(
 
 app.command("verify-split")(verify_split)
 app.command("expect")(expect)
+app.command()(rolloutlab_calibrate.calibrate)
 app.add_typer(rolloutlab_live.app)
 app.command("agree")(agree)
 

@@ -21,6 +21,7 @@ from scenarios.model import Model, Percentile, Text, Time
 from scenarios.provenance import ClusterUid, Moment, RunId
 from scenarios.routers import IngressNginx, KubeProxy
 from scenarios.scenario import Scenario
+from scenarios.semantics.kubelet import RELIST_AT_LEAST, SECOND
 from scenarios.units import Duration, write_duration
 
 FORMAT: Final = "rolloutlab.overlay/1"
@@ -63,7 +64,8 @@ class Delays(Model):
     """What was measured; a key that is left out keeps what the scenario says.
 
     Kubernetes' own delays as in `cluster.delays`. Two are clocks' periods there and lags here, evenly spread
-    over the period, which is therefore twice the mean. Two are constants there: the mean is taken.
+    over the period, which is therefore twice the mean (of relist: of what goes beyond the least that the
+    model of the kubelet has). Two are constants there: the mean is taken.
     """
 
     api: Quantified | None = Field(None, description="a write sent to its answer")
@@ -88,7 +90,7 @@ class Delays(Model):
         None, description="ingress-nginx: from one sync to the next while changes keep coming"
     )
     ingress_poll: Quantified | None = Field(
-        None, description="ingress-nginx: a change after long quiet to in force"
+        None, description="ingress-nginx: a change that it has heard of, after long quiet, to in force"
     )
 
     @model_validator(mode="after")
@@ -189,7 +191,9 @@ def _clusters(document: Document, delays: Delays) -> None:
         measured: Quantified | None = getattr(delays, key)
         if measured is not None:
             document[key] = measured.model_dump(mode="json", include={"quantiles"})
-    _set(document, "relist", _mean(delays.relist, 2))
+    if delays.relist is not None:
+        beyond = delays.relist.distribution().mean() - RELIST_AT_LEAST / SECOND
+        _set(document, "relist", 2 * max(0.0, beyond))
     _set(document, "sigterm", _mean(delays.sigterm))
     _set(document, "address", _mean(delays.address))
 
