@@ -2,7 +2,7 @@
 # The first process of the node's PID namespace, in network and mount namespaces of its own. When it ends, the
 # kernel ends every process of the node, and with the last of them all that is mounted here is gone.
 #
-# FOLDER of the node on the host, ADDRESS of the node, CGROUP; TOOLS, KUBERNETES, IMAGES: folders of the cache.
+# FOLDER of the node on the host, ADDRESS of the node, CGROUP; TOOLS, KUBERNETES, STORE: folders of the cache.
 set -euo pipefail
 NODE=$FOLDER/node   # what the node writes: in memory, and seen by the node only
 LOG=$FOLDER/log
@@ -19,10 +19,10 @@ api_ready() {
 
 mounts() {
   mount -t tmpfs -o mode=755,size=80% node "$NODE"
-  mkdir -p "$NODE"/{tools,kubernetes,images,cni,no-registries,volume-plugins,kubelet,logs,sysctl}
+  mkdir -p "$NODE"/{tools,kubernetes,containerd,cni,no-registries,volume-plugins,kubelet,logs,sysctl}
   mount --bind "$TOOLS" "$NODE/tools"
   mount --bind "$KUBERNETES" "$NODE/kubernetes"
-  mount --bind "$IMAGES" "$NODE/images"
+  cp -a "$STORE" "$NODE/containerd/root"   # with the images that containerd has taken in
   # an empty /run and /var, so that nothing is written to the host's; our own folder stays where it is
   mount -t tmpfs keep /mnt
   mkdir /mnt/keep && mount --rbind "$FOLDER" /mnt/keep
@@ -82,27 +82,19 @@ control_plane() {
 
 worker() {
   run kube-proxy "$KUBERNETES/kube-proxy" --config="$FOLDER/kube-proxy.yaml"
-  wait "$imported"
-  note "the images are imported"
   run kubelet "$KUBERNETES/kubelet" --config="$FOLDER/kubelet.yaml" --kubeconfig="$FOLDER/pki/kubelet.kubeconfig" \
     --root-dir="$NODE/kubelet" --cert-dir="$NODE/kubelet/pki" --hostname-override=node1 --node-ip="$ADDRESS"
-}
-
-images() {
-  until_ ctr --address "$NODE/containerd.sock" version
-  for image in "$IMAGES"/*.tar; do ctr --address "$NODE/containerd.sock" --namespace k8s.io images import "$image"; done
 }
 
 note "waiting for the cable"
 read -r   # until the other end of the cable is there
 mounts
-TOOLS=$NODE/tools KUBERNETES=$NODE/kubernetes IMAGES=$NODE/images
+KUBERNETES=$NODE/kubernetes
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=$NODE KUBECACHEDIR=$NODE/kubectl-cache
 cp "$FOLDER/cni.conflist" "$NODE/cni/10-pods.conflist"
 network
 note "namespaces are furnished"
 run containerd containerd --config "$FOLDER/containerd.toml"
-images > "$LOG/images.log" 2>&1 & imported=$!
 control_plane
 worker
 note "all are started"

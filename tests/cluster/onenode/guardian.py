@@ -19,9 +19,9 @@ from onenode.claims import claim
 from onenode.layout import NUMBERS, Layout, Network, layouts
 from onenode.machine import Machine, cable, machine
 from onenode.parts import Parts
+from onenode.settings import NAMES, SETTINGS, settled
 from onenode.tools import on_the_host
 
-SETTINGS = Path(__file__).resolve().parents[1] / "node"
 STAY = b"stay"  # outlive the owner
 
 
@@ -78,11 +78,8 @@ def lay_out(layout: Layout, network: Network, parts: Parts) -> None:
     (folder / "network").write_text(f"{network.number}\n")
     (folder / "resolv.conf").write_text("nameserver 10.96.0.10\n")
     values = {"FOLDER": folder, "NODE": folder / "node", "ADDRESS": network.node, "CGROUP": layout.cgroup}
-    for setting in (path for path in SETTINGS.iterdir() if path.suffix != ".sh"):
-        text = setting.read_text()
-        for name, value in values.items():
-            text = text.replace(f"@{name}@", str(value))
-        (folder / setting.name).write_text(text)
+    for name in NAMES:
+        (folder / name).write_text(settled(name, values))
     certificates.issue(folder / "pki", network.node, on_the_host(parts.tools))
     shutil.copy(folder / "pki" / "admin.kubeconfig", layout.kubeconfig)
     layout.kubeconfig.chmod(0o600)
@@ -100,7 +97,7 @@ def given(layout: Layout, network: Network, parts: Parts) -> dict[str, str]:
         "CGROUP": layout.cgroup,
         "TOOLS": str(parts.tools),
         "KUBERNETES": str(parts.kubernetes),
-        "IMAGES": str(parts.images),
+        "STORE": str(parts.store),
     }
 
 
