@@ -64,8 +64,9 @@ def agree(
     from reports import agreement_page, agreement_table, repeats
     from reports.compare import dumps
 
-    measured = repeats.read(folder)
-    known = _overlay(overlay)
+    target = to or folder / FOLDER
+    agreement_page.refuse_foreign(target)
+    measured, known = repeats.read(folder), _overlay(overlay)
     if known is not None:
         repeats.refuse(known, measured)
         if (note := repeats.elsewhere(known, measured)) is not None:
@@ -73,7 +74,7 @@ def agree(
     with _progress() as progress:
         predicted = predict(measured, seeds, known, jobs, progress)
     document = documents.agreement(measured, predicted, known)
-    target, command = to or folder / FOLDER, shlex.join(["rolloutlab", *sys.argv[1:]])
+    command = shlex.join(["rolloutlab", *sys.argv[1:]])
     page = agreement_page.write(target, document, measured, predicted, command)
     match output:
         case Output.TABLE:

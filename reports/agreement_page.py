@@ -37,7 +37,7 @@ def write(
     Returns the page's path. Raises OSError where the folder cannot be written, RecordError where it holds
     another agreement.html or .json than ours.
     """
-    _refuse_foreign(folder)
+    refuse_foreign(folder)
     put(folder / DOCUMENT, dumps(document).encode())
     pictures = []
     for at, (strategy, candidate) in enumerate(measured.cells):
@@ -54,8 +54,8 @@ def write(
     return path
 
 
-def _refuse_foreign(folder: Path) -> None:
-    """Only what this module has written is replaced."""
+def refuse_foreign(folder: Path) -> None:
+    """Only what this module has written is replaced; RecordError for anything else."""
     if folder.exists() and not folder.is_dir():
         raise RecordError(f"{folder}: is a file, expected a folder")
     if (folder / PAGE).exists() and not (folder / DOCUMENT).exists():

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.agreement_words import RULE, SIGNS, CellWords, Line, causes, cells, counted, facts
+from reports.formats import inert
 from reports.nearness import SHIFT, Nearness
 from reports.table import LINES
 from reports.words import broken, plain
@@ -25,6 +26,7 @@ STYLES = {
     Nearness.TOO_FEW: "yellow",
     Nearness.NOT_OBSERVABLE: "dim",
 }
+WIDE = 104  # columns that the whole table needs
 OVERVIEW = {
     "failed_requests": "requests\nfailed",
     "blast_requests": "blast\nradius",
@@ -49,11 +51,15 @@ class AgreementTable:
     below: tuple[tuple[str, str], ...]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        narrow = options.max_width < WIDE
         yield Rule(Text(self.title, "bold"), align="left", characters="─", style="dim")
-        yield _overview(self.cells)
+        keys = [key for key in OVERVIEW if any(cell.line(key) for cell in self.cells)]
+        for part in (keys[:5], keys[5:]) if narrow else (keys,):
+            yield _overview(self.cells, part)
+        yield Text("   ").join(Text.assemble(_sign(one), f" {one}") for one in Nearness)
         yield Text(self.summary + "\n")
         for cell in self.cells:
-            yield from _cell(cell)
+            yield from _cell(cell, narrow)
         yield _pairs(self.below)
 
 
@@ -66,13 +72,12 @@ def table(document: Mapping[str, Json], command: str, page: Path | None) -> Agre
     return AgreementTable(title, counted(document), cells(document), tuple(below))
 
 
-def _overview(found: tuple[CellWords, ...]) -> Table:
+def _overview(found: tuple[CellWords, ...], shown: list[str]) -> Table:
     """A sign for each figure of each cell."""
     grid = Table(box=LINES, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), border_style="dim")
     grid.add_column("strategy", max_width=26, overflow="fold")
     grid.add_column("candidate", max_width=18, overflow="fold")
     grid.add_column(Text("ends\nalike", justify="center"), justify="center")
-    shown = [key for key in OVERVIEW if any(cell.line(key) for cell in found)]
     for key in shown:
         grid.add_column(Text(OVERVIEW[key], justify="center"), justify="center")
     for cell in found:
@@ -89,30 +94,32 @@ def _sign(nearness: Nearness) -> Text:
     return Text(SIGNS[nearness], STYLES[nearness])
 
 
-def _cell(cell: CellWords) -> Iterator[RenderableType]:
+def _cell(cell: CellWords, narrow: bool) -> Iterator[RenderableType]:
     title = Text.assemble((cell.name, "bold"), (f"  {cell.counted}", "dim"))
     yield Rule(title, align="left", characters="─", style="dim")
     ended = Text.assemble(("ends  ", "dim"), cell.ended, "  ", _sign(cell.ended_nearness))
     yield ended.append(f" {cell.ended_nearness}", STYLES[cell.ended_nearness])
-    yield _figures(cell)
+    yield _figures(cell, narrow)
     for text, labels in causes(cell):
         yield _pairs((("→", f"{text}: {labels}"),))
     yield Text()
 
 
-def _figures(cell: CellWords) -> Table:
+def _figures(cell: CellWords, narrow: bool) -> Table:
+    """One line for each figure; on a narrow screen its sign alone, and not what chance comes to."""
     grid = Table(box=LINES, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), border_style="dim")
     grid.add_column("figure", no_wrap=True)
     for head in ("predicted", "measured", "difference"):
         grid.add_column(Text(head, justify="right"), justify="right", no_wrap=True)
-    grid.add_column(Text("chance", justify="right"), justify="right", no_wrap=True)
-    grid.add_column(Text(f"finds {SHIFT:.0%}", justify="right"), justify="right", no_wrap=True)
+    for head in () if narrow else ("chance", f"finds {SHIFT:.0%}"):
+        grid.add_column(Text(head, justify="right"), justify="right", no_wrap=True)
     grid.add_column("", overflow="fold")
     for line in cell.lines:
-        said = Text(f"{line.sign} {line.nearness}", STYLES[line.nearness])
-        if line.why and line.nearness is not Nearness.NOT_OBSERVABLE:
+        said = Text(line.sign if narrow else f"{line.sign} {line.nearness}", STYLES[line.nearness])
+        if line.why and not narrow and line.nearness is not Nearness.NOT_OBSERVABLE:
             said.append(f": {line.why}", "dim not bold")
-        numbers = (line.predicted, line.measured, line.difference, line.chance, line.power)
+        numbers = [line.predicted, line.measured, line.difference]
+        numbers += [] if narrow else [line.chance, line.power]
         grid.add_row(line.label, *map(Text, numbers), said)
     return grid
 
@@ -142,20 +149,12 @@ def markdown(document: Mapping[str, Json]) -> str:
             rows.append(
                 _row(*place, line.label, line.predicted, line.measured, line.difference, line.chance, said)
             )
-        why += [f"- {_text(cell.name)}: {_text(text)}: {_text(labels)}" for text, labels in causes(cell)]
-    parts = [f"# {_text(document['scenario']['name'])}: predicted and measured", counted(document)]
+        why += [f"- {inert(cell.name)}: {inert(text)}: {inert(labels)}" for text, labels in causes(cell)]
+    parts = [f"# {inert(document['scenario']['name'])}: predicted and measured", counted(document)]
     parts += ["\n".join(rows), *(["\n".join(["What differs:", "", *why])] if why else [])]
-    parts += ["\n".join(f"- {head}: {_text(text)}" for head, text in facts(document)), RULE]
+    parts += ["\n".join(f"- {head}: {inert(text)}" for head, text in facts(document)), RULE]
     return "\n\n".join(parts) + "\n"
 
 
 def _row(*values: str) -> str:
-    return "| " + " | ".join(_text(value) for value in values) + " |"
-
-
-def _text(value: object) -> str:
-    """Text on one line of a Markdown table, neither markup nor HTML."""
-    text = plain(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\\", "\\\\")
-    for mark in "|`*_[]#":
-        text = text.replace(mark, f"\\{mark}")
-    return text
+    return "| " + " | ".join(inert(value) for value in values) + " |"

@@ -54,21 +54,21 @@ def _cell(value: object) -> object:
 def to_markdown(document: Mapping[str, Json]) -> str:
     """A table of verdicts and headline figures for each candidate, mean ± half of the 95 % interval."""
     seeds = len(document["seeds"])
-    parts = [f"# {_text(document['scenario']['name'])}", f"{seeds} seeds; mean ± half of its 95 % interval."]
+    parts = [f"# {inert(document['scenario']['name'])}", f"{seeds} seeds; mean ± half of its 95 % interval."]
     for candidate, arm in document["control"]["candidates"].items():
         rows = [row for row in document["rows"] if row["candidate"] == candidate]
         if rows:
             said = "bad" if arm["bad"] >= 0.5 else "good"
-            parts += [f"## {_text(candidate)} ({said} in {_count(arm['bad'], said, seeds)})", _table(rows)]
+            parts += [f"## {inert(candidate)} ({said} in {_count(arm['bad'], said, seeds)})", _table(rows)]
     if document["problems"]:
-        lines = [f"- {_text(p['strategy'])}: {_text(p['message'])}" for p in document["problems"]]
+        lines = [f"- {inert(p['strategy'])}: {inert(p['message'])}" for p in document["problems"]]
         parts += ["## Not compared", "\n".join(lines)]
     if (advised := advice(document)) is not None:
-        lines = [f"- {head}: {_text(text)}" for head, text in advised.why]
-        parts += [f"## Recommendation: {_text(advised.strategy)}", "\n".join(lines)]
+        lines = [f"- {head}: {inert(text)}" for head, text in advised.why]
+        parts += [f"## Recommendation: {inert(advised.strategy)}", "\n".join(lines)]
     for kind in demands(document):
         lines = [
-            f"- {one.result}: {_text(one.name)}: {_text(one.pair)}: {_text(one.text)}" for one in kind.told
+            f"- {one.result}: {inert(one.name)}: {inert(one.pair)}: {inert(one.text)}" for one in kind.told
         ]
         parts += [f"## {kind.heading}: {kind.counted}", "\n".join(lines)]
     return "\n\n".join(parts) + "\n"
@@ -84,7 +84,7 @@ def _table(rows: list[Mapping[str, Json]]) -> str:
     lines = [heads, ["---", "---", *("---:" for _ in keys)]]
     for row in rows:
         figures = [_figure(row["figures"].get(key)) for key in keys]
-        lines.append([_text(row["strategy"]), _endings(row["verdicts"]), *figures])
+        lines.append([inert(row["strategy"]), _endings(row["verdicts"]), *figures])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -102,10 +102,10 @@ def _figure(figure: Mapping[str, Json] | None) -> str:
         return reason((figure or {}).get("why"))
     known = figure["low"] is not None and figure["high"] is not None
     half = (figure["high"] - figure["low"]) / 2 if known else None
-    return _text(str(quantity(figure["mean"], figure["unit"], half)))
+    return inert(str(quantity(figure["mean"], figure["unit"], half)))
 
 
-def _text(value: object) -> str:
+def inert(value: object) -> str:
     """Text on one line of a Markdown table, neither markup nor HTML."""
     text = plain(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\\", "\\\\")
     for mark in "|`*_[]#":

@@ -179,10 +179,12 @@ def _power(predicted: float, bar: float, spread: float, k: int, m: int) -> float
 
 def _repeats(spread: float, m: int, widest: float) -> int | None:
     """How many repeats bring chance down to `widest`; None where the simulated seeds alone leave more."""
-    if spread == 0:
+    reach = _t(m - 1) * spread
+    if reach * math.sqrt(1 / FEWEST + 1 / m) <= widest:
         return FEWEST
-    left = (widest / (_t(m - 1) * spread)) ** 2 - 1 / m
-    return max(FEWEST, math.ceil(1 / left)) if left > 0 else None
+    if reach / math.sqrt(m) >= widest:
+        return None
+    return math.ceil(1 / ((widest / reach) ** 2 - 1 / m))
 
 
 # --- how runs end ------------------------------------------------------------------------------------
