@@ -1,0 +1,70 @@
+"""Live runs that are cut short: resumed after a kill -9, cleaned up after an interrupt."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from onenode.target import Cluster
+
+SHORT = ("--set", "clock.settle=3s", "--set", "clock.horizon=20s", "--set", "traffic.rate=40/s")
+
+
+def rolloutlab(cluster: Cluster, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"KUBECONFIG": cluster.kubeconfig, "ROLLOUTLAB_APP_IMAGE": cluster.image}
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "rolloutlab_cli", *arguments],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def left(cluster: Cluster, folder: Path) -> list[str]:
+    """Namespaces of runs of this folder; others may be at work on the same cluster."""
+    runs = {one.name for one in folder.glob("runs/live/*")}
+    found: list[dict[str, Any]] = json.loads(
+        cluster.kubectl("get", "namespaces", "-l", "app.kubernetes.io/managed-by=rolloutlab", "-o", "json")
+    )["items"]
+    return [one["metadata"]["name"] for one in found if one["metadata"]["name"].split("-")[1] in runs]
+
+
+def test_an_interrupted_run_is_resumed(cluster: Cluster, tmp_path: Path) -> None:
+    """A run of two trials, killed in the second: resume keeps the first and begins the second again."""
+    run = rolloutlab(
+        cluster, tmp_path, "live", "run", "one-node", "--context", cluster.context, "-s", "rolling",
+        "-c", "healthy", "-c", "errors", "--set", "clock.settle=2s", "--set", "clock.horizon=8s",
+    )  # fmt: skip
+    until = time.monotonic() + 120
+    while not list(tmp_path.glob("runs/live/*/rolling.healthy.0/record.json")):
+        assert run.poll() is None and time.monotonic() < until, (tmp_path / "log").read_text()
+        time.sleep(0.2)
+    time.sleep(4.0)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait(10)
+    (folder,) = (tmp_path / "runs" / "live").iterdir()
+    first = (folder / "rolling.healthy.0" / "record.json").read_bytes()
+    resumed = rolloutlab(cluster, tmp_path, "live", "resume", folder.name, "--context", cluster.context)
+    assert resumed.wait(180) in (0, 3), (tmp_path / "log").read_text()  # 3: this machine was too busy
+    assert (folder / "rolling.healthy.0" / "record.json").read_bytes() == first
+    assert (folder / "rolling.errors.0" / "record.json").exists()
+    assert left(cluster, tmp_path) == []
+
+
+def test_an_interrupt_cleans_up_and_says_so(cluster: Cluster, tmp_path: Path) -> None:
+    run = rolloutlab(
+        cluster, tmp_path, "live", "run", "one-node", "--context", cluster.context, "-s", "rolling",
+        "-c", "healthy", *SHORT,
+    )  # fmt: skip
+    time.sleep(8.0)
+    os.kill(run.pid, signal.SIGINT)
+    assert run.wait(60) == 130, (tmp_path / "log").read_text()
+    assert "Interrupted" in (tmp_path / "log").read_text()
+    assert left(cluster, tmp_path) == []
