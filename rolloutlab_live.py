@@ -1,7 +1,7 @@
 """The commands `rolloutlab live …`; here those that look at a cluster or clean up: doctor, status, cleanup.
 
 Exit codes: 0 done · 2 bad input · 4 refused for safety · 5 the cluster failed, or is not fit · 6 something of
-ours is left on it.
+ours is left on it. Long, as every command has its options and its way to show things here.
 """
 
 import json

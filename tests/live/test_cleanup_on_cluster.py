@@ -344,7 +344,8 @@ def _started(api: Api, cluster: Cluster, folder: Path) -> subprocess.Popen[bytes
         "healthy",
     ]
     with (folder / f"log-{secrets.token_hex(4)}").open("wb") as log:
-        return subprocess.Popen([*command, *where, *small], cwd=folder, stdout=log, stderr=log)
+        own = os.environ | {"TMPDIR": str(folder)}  # what a killed one leaves there goes with the test
+        return subprocess.Popen([*command, *where, *small], cwd=folder, env=own, stdout=log, stderr=log)
 
 
 def _of_folder(folder: Path) -> list[str]:
