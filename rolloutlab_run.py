@@ -5,6 +5,7 @@ of ours is left on it · 130 or 143 interrupted and cleaned up.
 """
 
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -312,12 +313,14 @@ def _go_on(asked: "Asked", where: _Where, folder: Path) -> None:
     from live.journal import Journal, entries, run_of
     from live.runs import claims
     from live.target import Unsafe
-    from live.trial import Incomplete
+    from live.trial import WORKSHOP, Incomplete
 
     api, before = _connected(where), run_of(folder)
     if before.cluster != api.target.uid:
         raise Unsafe(f"run {before.id} belongs to another cluster, of context {before.context}")
     with Journal.reopen(folder) as journal:
+        for unfinished in folder.glob(f"{WORKSHOP}*"):
+            shutil.rmtree(unfinished)
         cleaned = cleanup.clean(api, claims(entries(folder)), journal.gone)
         if cleaned.remains:
             raise Incomplete(cleaned)

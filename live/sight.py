@@ -41,7 +41,7 @@ class SeenPod:
 
 @dataclass(slots=True)
 class Wanted:
-    """A Deployment as last seen. `changes` is the generation that this trial's own writes led to."""
+    """A Deployment as last seen."""
 
     replicas: int
     version: str
@@ -57,8 +57,7 @@ class Sight:
     pods: dict[str, SeenPod] = field(default_factory=dict)
     wanted: dict[Pool, Wanted] = field(default_factory=dict)
     events: list[tuple[float, int, PodEvent]] = field(default_factory=list)
-    own: dict[Pool, int] = field(default_factory=dict)
-    meddled: list[str] = field(default_factory=list)
+    _own: dict[Pool, set[int]] = field(default_factory=dict)
 
     # --- what is told ----------------------------------------------------------------------------
 
@@ -133,16 +132,27 @@ class Sight:
             _overdue(status, generation),
         )
         self.wanted[name] = now
-        if generation > self.own.get(name, generation):
-            self.meddled.append(f"Deployment {name} was changed by somebody else (generation {generation})")
-            self.own[name] = generation
+        self._own.setdefault(name, {generation})
         return now != before
 
     def wrote(self, answer: Object) -> None:
         """The API server's answer to a write of this trial's own to a Deployment."""
         name, generation = str(answer["metadata"]["name"]), int(answer["metadata"]["generation"])
-        self.own[name] = max(generation, self.own.get(name, 0))
+        self._own.setdefault(name, set()).add(generation)
         self.deployment(answer)
+
+    @property
+    def meddled(self) -> list[str]:
+        """What somebody else changed: generations of Deployments between the first seen and the last that no
+        write of this trial led to. To be asked when all writes are answered: news may overtake an answer.
+        """
+        found = []
+        for name, own in self._own.items():
+            strange = set(range(min(own), self.wanted[name].generation + 1)) - own
+            if strange:
+                which = ", ".join(map(str, sorted(strange)))
+                found.append(f"Deployment {name} was changed by somebody else (generation {which})")
+        return found
 
     # --- what is asked ---------------------------------------------------------------------------
 

@@ -34,6 +34,9 @@ from scenarios.routers import KubeProxy
 SLACK = 3.0
 """Seconds between pods that are ready and the first request: younger pods end late (docs/timing.md)."""
 
+WORKSHOP = ".sending-"
+"""How the folder begins in which a trial's generator works; of a killed run it stays until that is resumed."""
+
 PATIENCE = 120.0
 """Seconds for pods to become ready, and for users to get in, before the trial is given up."""
 
@@ -103,10 +106,11 @@ def conduct(place: Place, trial: Trial, number: int, shown: Shown) -> Done:
     made = Made(trial.scenario, str(trial.candidate), plan, router, place.image, tuple(marks.labels.items()))
     folder = place.folder / name_of(trial)
     begun = datetime.now(UTC)
-    with own_namespace(place.api, place.journal, marks, lambda text: shown.tell(None, text)):
+    security = "baseline" if place.image.demo is None else "restricted"
+    with own_namespace(place.api, place.journal, marks, lambda text: shown.tell(None, text), security):
         entry = _fill(place, made, marks.name, trial, shown)
         with (
-            TemporaryDirectory(prefix="rolloutlab-") as workshop,
+            TemporaryDirectory(prefix=WORKSHOP, dir=place.folder) as workshop,
             _traffic(trial, entry, workshop) as traffic,
         ):
             record, sent, trouble = _release(place, made, marks.name, trial, entry, traffic, shown)
@@ -117,8 +121,12 @@ def conduct(place: Place, trial: Trial, number: int, shown: Shown) -> Done:
 
 
 @contextmanager
-def own_namespace(api: Api, journal: Journal, marks: Marks, tell: Callable[[str], None]) -> Iterator[None]:
+def own_namespace(
+    api: Api, journal: Journal, marks: Marks, tell: Callable[[str], None], security: str = "restricted"
+) -> Iterator[None]:
     """It is there within, and gone afterwards; the journal knows of it before the cluster does.
+
+    `security` is the Pod Security Standard that its pods must keep to.
 
     Raises Incomplete where it could not be deleted, OSError where the journal cannot be written.
     """
@@ -126,7 +134,7 @@ def own_namespace(api: Api, journal: Journal, marks: Marks, tell: Callable[[str]
     claim = Claim(marks.name, marks.token, None)
     try:
         tell(f"namespace {marks.name}")
-        there = api.create("/api/v1/namespaces", namespace_manifest(marks))
+        there = api.create("/api/v1/namespaces", namespace_manifest(marks, security))
         claim = replace(claim, uid=there["metadata"]["uid"])
         journal.created(marks.name, claim.uid or "")
         yield

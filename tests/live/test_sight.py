@@ -104,10 +104,14 @@ def test_an_answer_to_a_write_counts_before_the_watch_tells_of_it() -> None:
 
 def test_somebody_elses_change_is_noted() -> None:
     sight = Sight(("main",))
-    sight.wrote(deployment(1))
-    sight.deployment(deployment(2, replicas=7))
-    assert len(sight.meddled) == 1
-    assert "main" in sight.meddled[0]
+    sight.deployment(deployment(1))
+    sight.deployment(deployment(2, version="candidate"))  # told of before it is answered
+    sight.wrote(deployment(2, version="candidate"))
+    assert sight.meddled == []
+    sight.deployment(deployment(3, replicas=7))
+    assert sight.meddled == ["Deployment main was changed by somebody else (generation 3)"]
+    sight.wrote(deployment(5))  # 4 came and went unseen
+    assert sight.meddled == ["Deployment main was changed by somebody else (generation 3, 4)"]
 
 
 def test_a_deadline_exceeded_counts_once_the_controller_has_seen_the_change() -> None:
