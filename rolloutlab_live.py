@@ -6,12 +6,9 @@ ours is left on it. Long, as every command has its options and its way to show t
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,6 +16,21 @@ from rich.markup import escape
 from rich.table import Table
 
 import rolloutlab_run
+from rolloutlab_cluster import (
+    CLUSTER_FAILED,
+    LEFT_OVER,
+    ROOT,
+    UNSAFE,
+    ContextOption,
+    KubeconfigOption,
+    OutputOption,
+    Plain,
+    UidOption,
+    connected,
+    fail,
+    failures,
+    say,
+)
 from scenarios.load import load
 from scenarios.units import parse_duration
 
@@ -29,9 +41,6 @@ if TYPE_CHECKING:
     from live.namespaces import Foreign
     from live.runs import Illegible, Known
 
-UNSAFE, CLUSTER_FAILED, LEFT_OVER = 4, 5, 6
-BAD_INPUT, INTERRUPTED = 2, 130
-ROOT = Path("runs/live")
 SIGNS = {"good": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "bad": "[red]✗[/red]"}
 
 app = typer.Typer(
@@ -52,24 +61,6 @@ for command in (
     rolloutlab_run.abort,
 ):
     app.command()(command)
-
-
-class Plain(StrEnum):
-    """Formats on stdout."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-ContextOption = Annotated[str, typer.Option("--context", help="Of your kubeconfig; never guessed.")]
-KubeconfigOption = Annotated[
-    Path | None, typer.Option("--kubeconfig", help="In place of KUBECONFIG and ~/.kube/config.")
-]
-UidOption = Annotated[
-    str | None,
-    typer.Option("--cluster-uid", metavar="UID", help="For a context that is not known as a local one."),
-]
-OutputOption = Annotated[Plain, typer.Option("--output", "-o", help="What stdout gets.")]
 
 
 @app.command()
@@ -99,7 +90,7 @@ def doctor(
         from live.doctor import Level, judge
         from live.examine import examine
 
-        findings = judge(examine(_connected(context, kubeconfig, cluster_uid)), wanted)
+        findings = judge(examine(connected(context, kubeconfig, cluster_uid)), wanted)
     if output is Plain.JSON:
         rows = [
             {"level": str(one.level), "about": one.about, "text": one.text, "advice": one.advice}
@@ -127,7 +118,7 @@ def status(
     there: list[dict[str, str]] | None = None
     if context is not None:
         with failures():
-            there = _on_cluster(_connected(context, kubeconfig, cluster_uid), known)
+            there = _on_cluster(connected(context, kubeconfig, cluster_uid), known)
     rows = [_run_row(one) for one in known if isinstance(one, runs.Known)]
     illegible = [one for one in known if isinstance(one, runs.Illegible)]
     if output is Plain.JSON:
@@ -139,7 +130,7 @@ def status(
     if there is not None:
         _print_rows(f"Namespaces on {context} that carry our label", there)
     for one in illegible:
-        _say(f"cannot be read: {one.why}")
+        say(f"cannot be read: {escape(one.why)}")
 
 
 @app.command()
@@ -176,10 +167,10 @@ def cleanup(
     known = _chosen([one for one in found if isinstance(one, runs.Known)], run)
     illegible = [one for one in found if isinstance(one, runs.Illegible)] if run is None else []
     with failures():
-        api = _connected(context, kubeconfig, cluster_uid)
+        api = connected(context, kubeconfig, cluster_uid)
         take, leave = cleaning.chosen(known, api.target.uid, force)
         if run is not None and leave:
-            _fail(f"run {run} {leave[0][1]}: refused", UNSAFE)
+            fail(f"run {run} {leave[0][1]}: refused", UNSAFE)
         cleaned = sum((cleaning.clean_run(api, one, waiting) for one in take), cleaning.Cleaned())
         others: tuple[Foreign, ...] = ()
         if expired:
@@ -337,31 +328,6 @@ def _tell_cleaned(
 # --- all of them ------------------------------------------------------------------------------------
 
 
-def _connected(context: str, kubeconfig: Path | None, cluster_uid: str | None) -> "Api":
-    from live.target import connect
-
-    return connect(context, kubeconfig=kubeconfig, cluster_uid=cluster_uid)
-
-
-@contextmanager
-def failures() -> Iterator[None]:
-    """Every expected failure is one clear message and its exit code."""
-    from live.api import Refused, Unavailable
-    from live.journal import JournalError
-    from live.target import Unreadable, Unsafe
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        _fail("Interrupted; the same command goes on from there.", INTERRUPTED)
-    except Unsafe as error:
-        _fail(f"Refused: {error}", UNSAFE)
-    except (Unreadable, JournalError) as error:
-        _fail(str(error), BAD_INPUT)
-    except (Refused, Unavailable) as error:
-        _fail(f"The cluster failed: {error}", CLUSTER_FAILED)
-
-
 def _print_rows(title: str, rows: Sequence[dict[str, str]]) -> None:
     console = Console(highlight=False)
     if not rows:
@@ -384,12 +350,3 @@ def _minute(when: str) -> str:
 def _print_json(kind: str, **values: Any) -> None:
     document = {"format": kind, **values}
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
-
-
-def _say(text: str) -> None:
-    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    _say(text)
-    raise typer.Exit(code)

@@ -4,14 +4,13 @@ Exit codes: 0 done · 2 bad input · 3 inconclusive · 4 refused for safety · 5
 of ours is left on it · 130 or 143 interrupted and cleaned up.
 """
 
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
@@ -21,6 +20,24 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from rolloutlab_cluster import (
+    CLUSTER_FAILED,
+    DEMO_IMAGE,
+    ROOT,
+    UNDECIDED,
+    ContextOption,
+    ImageOption,
+    IngressOption,
+    KubeconfigOption,
+    NodeOption,
+    UidOption,
+    address,
+    cleanup_command,
+    command_line,
+    connected,
+    failures,
+    say,
+)
 from scenarios.load import load
 from scenarios.record import Trial
 from scenarios.units import parse_duration
@@ -32,21 +49,11 @@ if TYPE_CHECKING:
     from live.trial import Done, Shown
     from live.world import Glance
 
-UNDECIDED, UNSAFE, CLUSTER_FAILED, LEFT_OVER, INTERRUPTED = 3, 4, 5, 6, 130
-ROOT = Path("runs/live")
 KEPT_LONGER = 1800.0
 """Seconds beyond a run's own length after which what it left may be cleaned up by anybody."""
 
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="A file, or a world of the library.")
-]
-ContextOption = Annotated[str, typer.Option("--context", help="Of your kubeconfig; never guessed.")]
-KubeconfigOption = Annotated[
-    Path | None, typer.Option("--kubeconfig", help="In place of KUBECONFIG and ~/.kube/config.")
-]
-UidOption = Annotated[
-    str | None,
-    typer.Option("--cluster-uid", metavar="UID", help="For a context that is not known as a local one."),
 ]
 StrategyOption = Annotated[
     list[str] | None, typer.Option("--strategy", "-s", help="Only this strategy; may be repeated.")
@@ -62,10 +69,6 @@ ScaleOption = Annotated[
         max=1.0,
         help="Waits, windows and deadlines of the plan times this; no more.",
     ),
-]
-ImageOption = Annotated[
-    str,
-    typer.Option("--image", envvar="ROLLOUTLAB_APP_IMAGE", help="Any image with Python, for the demo app."),
 ]
 OwnOption = Annotated[
     bool, typer.Option("--own-images", help="Run versions.*.image in place of the demo app.")
@@ -88,7 +91,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, ask what is allowed; make nothing.")
     ] = False,
-    image: ImageOption = "python:3.13-slim",
+    image: ImageOption = DEMO_IMAGE,
     own_images: OwnOption = False,
     port: PortOption = 8080,
     ready_path: ReadyOption = "/",
@@ -96,10 +99,8 @@ def run(
         list[str] | None,
         typer.Option(metavar="NAME=after:DURATION", help="An operator who acts so long after being called."),
     ] = None,
-    node_address: Annotated[str | None, typer.Option(help="Where NodePorts are reached.")] = None,
-    ingress_address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Where ingress-nginx is reached.")
-    ] = None,
+    node_address: NodeOption = None,
+    ingress_address: IngressOption = None,
     max_rate: Annotated[
         str, typer.Option(metavar="RATE", help="Refuse scenarios that send more.")
     ] = "1000/s",
@@ -123,8 +124,8 @@ def run(
         _image(image, own_images, port, ready_path),
     )
     approvals = dict(_approval(text) for text in approve or ())
-    where = _Where(context, kubeconfig, cluster_uid, node_address, _address(ingress_address), approvals)
-    with _failures(None, context):
+    where = _Where(context, kubeconfig, cluster_uid, node_address, address(ingress_address), approvals)
+    with failures(cleanup_command(context)):
         _fit(asked, max_rate, max_time)
         if dry_run:
             _dry_run(asked, where)
@@ -136,8 +137,8 @@ def resume(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="As `rolloutlab live status` lists it.")],
     context: ContextOption,
     approve: Annotated[list[str] | None, typer.Option(metavar="NAME=after:DURATION")] = None,
-    node_address: Annotated[str | None, typer.Option(help="Where NodePorts are reached.")] = None,
-    ingress_address: Annotated[str | None, typer.Option(metavar="HOST:PORT")] = None,
+    node_address: NodeOption = None,
+    ingress_address: IngressOption = None,
     kubeconfig: KubeconfigOption = None,
     cluster_uid: UidOption = None,
 ) -> None:
@@ -149,8 +150,8 @@ def resume(
 
     folder = _folder(run_id)
     approvals = dict(_approval(text) for text in approve or ())
-    where = _Where(context, kubeconfig, cluster_uid, node_address, _address(ingress_address), approvals)
-    with _failures(run_id, context):
+    where = _Where(context, kubeconfig, cluster_uid, node_address, address(ingress_address), approvals)
+    with failures(cleanup_command(context, run_id)):
         _go_on(stored(folder), where, folder)
 
 
@@ -159,7 +160,7 @@ def manifests(
     strategy: StrategyOption = None,
     candidate: CandidateOption = None,
     time_scale: ScaleOption = 1.0,
-    image: ImageOption = "python:3.13-slim",
+    image: ImageOption = DEMO_IMAGE,
     own_images: OwnOption = False,
     port: PortOption = 8080,
     ready_path: ReadyOption = "/",
@@ -171,7 +172,7 @@ def manifests(
 
     own = _image(image, own_images, port, ready_path)
     asked = _asked(scenario, overrides, strategy, candidate, 1, time_scale, own)
-    with _failures(None, ""):
+    with failures():
         documents = [*rbac(), *of_trial(asked.trials[0], asked.image, "rolloutlab-0123abcd-0")]
     sys.stdout.write(yaml.safe_dump_all(documents, sort_keys=False))
 
@@ -266,15 +267,6 @@ def _approval(text: str) -> tuple[str, float]:
         raise typer.BadParameter(f"{error}; got {text!r}", param_hint="--approve") from None
 
 
-def _address(text: str | None) -> tuple[str, int] | None:
-    if text is None:
-        return None
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise typer.BadParameter(f"expected HOST:PORT; got {text!r}", param_hint="--ingress-address")
-    return host, int(port)
-
-
 def _folder(run_id: str) -> Path:
     folder = ROOT / run_id
     if not run_id.isalnum() or not (folder / "run.json").is_file():
@@ -303,8 +295,8 @@ def _fit(asked: "Asked", max_rate: str, max_time: str) -> None:
 def _begin(asked: "Asked", where: _Where) -> None:
     from live.run import begin
 
-    api = _connected(where)
-    with begin(api, asked, ROOT, _command()) as journal:
+    api = connected(where.context, where.kubeconfig, where.cluster_uid)
+    with begin(api, asked, ROOT, command_line()) as journal:
         _conduct(asked, where, api, journal)
 
 
@@ -315,7 +307,7 @@ def _go_on(asked: "Asked", where: _Where, folder: Path) -> None:
     from live.target import Unsafe
     from live.trial import WORKSHOP, Incomplete
 
-    api, before = _connected(where), run_of(folder)
+    api, before = connected(where.context, where.kubeconfig, where.cluster_uid), run_of(folder)
     if before.cluster != api.target.uid:
         raise Unsafe(f"run {before.id} belongs to another cluster, of context {before.context}")
     with Journal.reopen(folder) as journal:
@@ -325,12 +317,6 @@ def _go_on(asked: "Asked", where: _Where, folder: Path) -> None:
         if cleaned.remains:
             raise Incomplete(cleaned)
         _conduct(asked, where, api, journal)
-
-
-def _connected(where: _Where) -> Any:
-    from live.target import connect
-
-    return connect(where.context, kubeconfig=where.kubeconfig, cluster_uid=where.cluster_uid)
 
 
 def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any) -> None:
@@ -346,24 +332,24 @@ def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any) -> None:
         approvals=where.approvals,
         node=where.node,
         ingress=where.ingress,
-        provenance=provenance(_command()),
+        provenance=provenance(command_line()),
     )
-    _say(
+    say(
         f"[bold]Run {here.run}[/bold] on {escape(target.context)} ({escape(target.server)}), "
         f"cluster {target.uid}"
     )
-    _say(
+    say(
         f"{len(asked.trials)} trials of at least {asked.seconds:.0f} s. It makes releases of its own in "
         "namespaces of its own, and watches no other."
     )
     for loss in here.provenance["losses"]:
-        _say(f"[yellow]your own image:[/yellow] {escape(loss)}")
+        say(f"[yellow]your own image:[/yellow] {escape(loss)}")
     results: list[Any] = []
     with _shown() as shown:
         for result in conduct_all(here, asked, shown):
             results.append(result)
             if not isinstance(result, Done):
-                _say(f"[red]{escape(result.trial.label)}: {escape(result.why)}[/red]")
+                say(f"[red]{escape(result.trial.label)}: {escape(result.why)}[/red]")
     journal.finished("done")
     _tell(results, journal.folder)
 
@@ -371,7 +357,7 @@ def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any) -> None:
 def _dry_run(asked: "Asked", where: _Where) -> None:
     from live.permissions import missing
 
-    api = _connected(where)
+    api = connected(where.context, where.kubeconfig, where.cluster_uid)
     lacking = missing(api, "rolloutlab-0123abcd-0")
     table = Table(
         "strategy", "candidate", "repeats", "at least", title="What would be tried", title_justify="left"
@@ -380,11 +366,11 @@ def _dry_run(asked: "Asked", where: _Where) -> None:
         for candidate in asked.candidates:
             table.add_row(strategy, candidate, str(asked.repeats), f"{asked.seconds:.0f} s each")
     Console().print(table)
-    _say(
+    say(
         f"Nothing was made on {escape(api.target.context)}. `rolloutlab live manifests` prints what would be."
     )
     for line in lacking:
-        _say(f"[red]not allowed:[/red] {escape(line)}")
+        say(f"[red]not allowed:[/red] {escape(line)}")
     if lacking:
         raise typer.Exit(CLUSTER_FAILED)
 
@@ -398,8 +384,8 @@ def _tell(results: Sequence[Any], folder: Path) -> None:
         Console().print(_results(done))
     unsure = [one for one in done if one.why]
     for one in unsure:
-        _say(f"[yellow]inconclusive:[/yellow] {escape(one.record.trial.label)}: {escape(one.why)}")
-    _say(f"Records: {folder}. Beside their prediction: [bold]rolloutlab agree {folder}[/bold]")
+        say(f"[yellow]inconclusive:[/yellow] {escape(one.record.trial.label)}: {escape(one.why)}")
+    say(f"Records: {folder}. Beside their prediction: [bold]rolloutlab agree {folder}[/bold]")
     if unsure or len(done) < len(results):
         raise typer.Exit(UNDECIDED)
 
@@ -491,53 +477,6 @@ def _requests(traffic: "Generator", t: float) -> str:
     return (
         f"last 5 s: {len(recent)} requests, {failed} failed, {share} by the candidate; {len(rows):,} in all"
     )
-
-
-# --- what goes wrong ----------------------------------------------------------------------------------
-
-
-@contextmanager
-def _failures(run_id: str | None, context: str) -> Iterator[None]:
-    """Every expected failure is one clear message and its exit code."""
-    from live.api import Refused, Unavailable
-    from live.journal import Busy, JournalError
-    from live.objects import Unsupported
-    from live.run import Unfit
-    from live.target import Unreadable, Unsafe
-    from live.trial import Incomplete
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        _say(f"Interrupted. If anything is left: [bold]{_cleanup(run_id, context)}[/bold]")
-        raise typer.Exit(INTERRUPTED) from None
-    except (Unsafe, Unreadable) as error:
-        _fail(str(error), UNSAFE)
-    except Incomplete as error:
-        _fail(f"{error}\nFinish it with: {_cleanup(run_id, context)}", LEFT_OVER)
-    except (Refused, Unavailable) as error:
-        _fail(f"the cluster failed: {error}", CLUSTER_FAILED)
-    except (Unfit, Unsupported, Busy, JournalError) as error:
-        _fail(str(error), 2)
-
-
-def _cleanup(run_id: str | None, context: str) -> str:
-    return shlex.join(
-        ["rolloutlab", "live", "cleanup", "--context", context, *(["--run", run_id] if run_id else [])]
-    )
-
-
-def _command() -> str:
-    return shlex.join(["rolloutlab", *sys.argv[1:]])
-
-
-def _say(text: str) -> None:
-    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
-    raise typer.Exit(code)
 
 
 __all__ = ["abort", "approve", "manifests", "resume", "run"]

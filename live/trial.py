@@ -35,7 +35,7 @@ SLACK = 3.0
 """Seconds between pods that are ready and the first request: younger pods end late (docs/timing.md)."""
 
 WORKSHOP = ".sending-"
-"""How the folder begins in which a trial's generator works; of a killed run it stays until that is resumed."""
+"""How the folder begins in which a trial's generator works; a killed run's stays until that is resumed."""
 
 PATIENCE = 120.0
 """Seconds for pods to become ready, and for users to get in, before the trial is given up."""

@@ -1,0 +1,117 @@
+"""What all commands that reach a cluster share: options, exit codes, failures told in one way."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from live.api import Api
+
+BAD_INPUT, UNDECIDED, UNSAFE, CLUSTER_FAILED, LEFT_OVER, INTERRUPTED = 2, 3, 4, 5, 6, 130
+ROOT = Path("runs/live")
+DEMO_IMAGE = "python:3.13-slim"
+
+
+class Plain(StrEnum):
+    """Formats on stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+ContextOption = Annotated[str, typer.Option("--context", help="Of your kubeconfig; never guessed.")]
+KubeconfigOption = Annotated[
+    Path | None, typer.Option("--kubeconfig", help="In place of KUBECONFIG and ~/.kube/config.")
+]
+UidOption = Annotated[
+    str | None,
+    typer.Option("--cluster-uid", metavar="UID", help="For a context that is not known as a local one."),
+]
+OutputOption = Annotated[Plain, typer.Option("--output", "-o", help="What stdout gets.")]
+ImageOption = Annotated[
+    str,
+    typer.Option("--image", envvar="ROLLOUTLAB_APP_IMAGE", help="Any image with Python, for the demo app."),
+]
+NodeOption = Annotated[str | None, typer.Option("--node-address", help="Where NodePorts are reached.")]
+IngressOption = Annotated[
+    str | None,
+    typer.Option("--ingress-address", metavar="HOST:PORT", help="Where ingress-nginx is reached."),
+]
+
+
+def connected(context: str, kubeconfig: Path | None, cluster_uid: str | None) -> "Api":
+    """The cluster of a context, pinned. Raises what `live.target.connect` does."""
+    from live.target import connect
+
+    return connect(context, kubeconfig=kubeconfig, cluster_uid=cluster_uid)
+
+
+def address(text: str | None) -> tuple[str, int] | None:
+    """What `--ingress-address` says."""
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise typer.BadParameter(f"expected HOST:PORT; got {text!r}", param_hint="--ingress-address")
+    return host, int(port)
+
+
+@contextmanager
+def failures(finish: str = "") -> Iterator[None]:
+    """Every expected failure is one clear message and its exit code.
+
+    `finish` is the command that deletes what an interrupt, or a cluster that fails, may have left.
+    """
+    from live.api import Refused, Unavailable
+    from live.entry import NoEntry
+    from live.journal import Busy, JournalError
+    from live.load import NotReady as NoTraffic
+    from live.run import Unfit
+    from live.target import Unreadable, Unsafe
+    from live.trial import Incomplete, NotReady
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        left = f" If anything is left: [bold]{escape(finish)}[/bold]" if finish else ""
+        say(f"Interrupted.{left}")
+        raise typer.Exit(INTERRUPTED) from None
+    except Unsafe as error:
+        fail(f"Refused: {error}", UNSAFE)
+    except Incomplete as error:
+        fail(f"{error}\nFinish it with: {finish}", LEFT_OVER)
+    except (Refused, Unavailable, NoEntry, NotReady, NoTraffic) as error:
+        fail(f"The cluster failed: {error}", CLUSTER_FAILED)
+    except (Unreadable, JournalError, Unfit, Busy) as error:
+        fail(str(error), BAD_INPUT)
+
+
+def cleanup_command(context: str, run: str = "") -> str:
+    """The command that deletes what is left of a run, or of all."""
+    return shlex.join(
+        ["rolloutlab", "live", "cleanup", "--context", context, *(["--run", run] if run else [])]
+    )
+
+
+def command_line() -> str:
+    """The command line that reproduces this."""
+    return shlex.join(["rolloutlab", *sys.argv[1:]])
+
+
+def say(text: str) -> None:
+    """A line of progress, with rich's marks, on stderr."""
+    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+
+
+def fail(text: str, code: int) -> NoReturn:
+    """End with a message that is shown as it is."""
+    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
+    raise typer.Exit(code)
