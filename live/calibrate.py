@@ -43,7 +43,7 @@ HASTE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was found, and what is to be known of it; `conclusive` unless requests were sent otherwise."""
+    """What was found, and what is to be known of it; `conclusive` unless there are doubts."""
 
     samples: Samples
     lives: tuple[Life, ...]
@@ -85,6 +85,7 @@ def _measured(site: Site, asked: Asked, step: Step) -> Measured:
         switched = delays.of_service(_told(web.pairs(samples, SYNC + 0.1, HASTE), SERVICE, samples, step))
     weighed = _weighed(site, samples, switched, step)
     found = delays.joined({"api": site.took}, delays.of_lives(lives), {"service": service}, switched, weighed)
+    notes += delays.doubts(found)
     return Measured(found, tuple(lives), (*delays.notes(found, lives), *notes), not notes)
 
 

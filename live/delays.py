@@ -5,7 +5,7 @@ exchanges, of which the shortest one tells best (Cristian, "Probabilistic clock 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,10 @@ PERIOD = 1
 """Seconds from one readiness probe to the next of calibration's own pods."""
 NEAR = 0.15
 """A pod that turned ready this near to when the model has it was probed at that tick."""
-BUSY = 0.3
-"""Changes that kube-proxy acts upon later than this, after quiet, waited for its rate limit."""
+BUSY, BUSY_INGRESS = 0.3, 1.25
+"""Changes that kube-proxy or ingress-nginx acts upon later than this, after quiet, waited for its rate."""
+FEW = 0.1
+"""Such a share of them raises no doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,33 +206,40 @@ def default(key: str) -> Spread:
     return least + period / 2, least + period / 20, least + period * 0.95
 
 
-def notes(samples: Samples, lives: Sequence[Life]) -> list[str]:
-    """What is to be known of the numbers before they are believed."""
+def doubts(samples: Samples) -> list[str]:
+    """Why the numbers may not be the cluster's own: changes after quiet that waited all the same."""
     found = []
-    late = sum(value > BUSY for value in samples.get("endpoints", ()))
-    if late:
-        found.append(
-            f"{late} of {len(samples['endpoints'])} changes waited for kube-proxy's rate limit though "
-            "nothing of ours had changed: something else changes pods or Services on this cluster; "
-            "calibrate again when it is quiet"
-        )
-    if lives:
-        on_tick = sum(life.on_tick for life in lives)
-        found.append(
-            f"{on_tick} of {len(lives)} pods were ready at the probe at which the simulator has them ready"
-        )
-        found.append(
-            f"pods' clocks were read to ±{1e3 * max(life.margin for life in lives):.1f} ms, the begin of "
-            "their processes to ±5 ms"
-        )
-        if "address" not in samples:
-            found.append("no pod's address was seen to fall silent: address keeps what the scenario says")
+    for key, most, router in (
+        ("endpoints", BUSY, "kube-proxy"),
+        ("ingress_poll", BUSY_INGRESS, "ingress-nginx"),
+    ):
+        values = samples.get(key, ())
+        late = sum(value > most for value in values)
+        if late > FEW * len(values):
+            found.append(
+                f"{late} of {len(values)} changes waited for {router}'s rate limit though nothing of ours "
+                "had changed: something else changes pods or Services on this cluster; calibrate again when "
+                "it is quiet"
+            )
+    return found
+
+
+def notes(samples: Samples, lives: Sequence[Life]) -> list[str]:
+    """What is to be known of the numbers."""
+    if not lives:
+        return []
+    on_tick = sum(life.on_tick for life in lives)
+    found = [
+        f"{on_tick} of {len(lives)} pods were ready at the probe at which the simulator has them ready",
+        f"pods' clocks were read to ±{1e3 * max(life.margin for life in lives):.1f} ms, the begin of "
+        "their processes to ±5 ms",
+    ]
+    if "address" not in samples:
+        found.append("no pod's address was seen to fall silent: address keeps what the scenario says")
     return found
 
 
 def document(samples: Samples, lives: Sequence[Life]) -> dict[str, Any]:
     """The raw numbers, as JSON has them."""
-    from dataclasses import asdict
-
     kept = {key: [round(value, 6) for value in values] for key, values in samples.items()}
     return {"format": "rolloutlab.calibration/1", "samples": kept, "pods": [asdict(life) for life in lives]}
