@@ -159,7 +159,10 @@ def _figure(
         return {**empty, **counts, "nearness": Nearness.TOO_FEW.value, "why": why, "values": waited}
     found = near(values, waited, agree.margin_of(key), floor(scenario, key))
     reached = {"predicted": _reached(told), "measured": _reached(seen)}
-    return {**empty, **counts, **_judged(found, waited), "reached": reached}
+    never = {"why": "never reached"} if not any(reached.values()) else {}
+    if never and found.nearness is Nearness.DIFFERS:  # only in how long was waited for it
+        never["nearness"] = Nearness.AGREES.value
+    return {**empty, **counts, **_judged(found, waited), **never, "reached": reached}
 
 
 def _known(figures: Sequence[Figure]) -> list[float]:

@@ -87,7 +87,8 @@ def cells(document: Mapping[str, Json]) -> tuple[CellWords, ...]:
 
 def _cell(cell: Mapping[str, Json]) -> CellWords:
     lines = tuple(_line(key, cell["figures"][key]) for key in TOLD if key in cell["figures"])
-    counted = f"{cell['repeats']} repeats, {cell['seeds']} simulated runs"
+    repeats = "1 repeat" if cell["repeats"] == 1 else f"{cell['repeats']} repeats"
+    counted = f"{repeats}, {cell['seeds']} simulated runs"
     nearness = Nearness(cell["ended"]["nearness"])
     return CellWords(
         plain(cell["strategy"]), plain(cell["candidate"]), counted, _ended(cell), nearness, lines
@@ -110,13 +111,16 @@ def _line(key: str, figure: Mapping[str, Json]) -> Line:
         why = plain(figure["why"])
         return Line(key, label, nearness, "", "", "", "", "", why, because)
     unit, half = figure["unit"], _half(figure)
-    never = figure.get("reached", {})
+    never = figure["reached"]
+    if not any(never.values()):  # the waits until the horizon are no news
+        ends = ("never", "never", "", "", "", "")
+        return Line(key, label, nearness, *ends, because)
     return Line(
         key,
         label,
         nearness,
-        _mean(figure["predicted"], unit, half, never.get("predicted", 1.0)),
-        _mean(figure["measured"], unit, figure["half"], never.get("measured", 1.0)),
+        _mean(figure["predicted"], unit, half, never["predicted"]),
+        _mean(figure["measured"], unit, figure["half"], never["measured"]),
         _difference(figure),
         _relative(half, figure["predicted"], unit),
         _power(figure),

@@ -9,12 +9,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from reports.arms import latencies
 from reports.figures import Measured, Value, measure
 from reports.series import Floats, Ints, series
 from reports.words import plain
 from scenarios.record import PodEvent, Record
 from scenarios.release import Kind
-from scenarios.tally import CANDIDATE, STABLE, VERSIONS, Status
+from scenarios.tally import CANDIDATE, STABLE, VERSIONS, Status, bucket
 
 Facets: TypeAlias = Mapping[str, float]
 
@@ -79,6 +80,13 @@ def meanings() -> dict[str, Meaning]:
         )
         for status, words in _OUTCOMES.items()
     }
+    found["slow"] = Meaning(
+        "count",
+        "{} requests a run were answered after a second or more",
+        "a connection that found nobody is tried again by the client's kernel after 1 s; queues",
+        1.0,
+        frozenset((REQUESTS, LATENCY)),
+    )
     found["candidate share"] = Meaning(
         "share",
         "the candidate got {} of the requests after the trigger",
@@ -170,11 +178,19 @@ def _facets(record: Record) -> dict[str, float]:
     counts = tally.window(0, tally.grid.horizon)
     found = {f"outcome {status.name}": float(counts[:, status].sum()) for status in _OUTCOMES}
     found["requests"] = float(counts.sum())
+    found["slow"] = float(_slow(record))
     begun = -tally.grid.start * 10
     reached = tally.arrivals[begun : begun + tally.grid.horizon * 10].reshape(-1, VERSIONS).sum(axis=0)
     if reached[STABLE] + reached[CANDIDATE]:
         found["candidate share"] = float(reached[CANDIDATE] / (reached[STABLE] + reached[CANDIDATE]))
     return {**found, **dict(_lives(record))}
+
+
+def _slow(record: Record) -> int:
+    """Answers of a pod after the trigger that took from a second to the client's patience, to the bucket."""
+    grid, timeout = record.truth.tally.grid, float(record.trial.scenario.traffic.client.timeout)
+    of_pods = latencies(record, 0, grid.horizon, (STABLE, CANDIDATE))
+    return int(of_pods[int(bucket(1.0)) : int(bucket(timeout))].sum())
 
 
 def _lives(record: Record) -> Iterator[tuple[str, float]]:

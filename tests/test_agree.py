@@ -226,6 +226,22 @@ def test_four_repeats_say_nothing(copy: Path, predicted: Any) -> None:
     assert {cell["ended"]["nearness"] for cell in document["cells"]} == {"too few repeats"}
 
 
+def test_what_is_never_reached_in_either_is_no_difference(alike: Path, predicted: Any) -> None:
+    document = agreement.agreement(repeats.read(alike), predicted)
+    cell = next(c for c in document["cells"] if (c["strategy"], c["candidate"]) == ("recreate", "errors"))
+    figure = cell["figures"]["recovery_time"]  # nobody turns it back, so it fails for ever
+    assert (figure["nearness"], figure["why"]) == ("agrees", "never reached")
+    assert figure["reached"] == {"predicted": 0, "measured": 0}
+    assert re.search(r"recovery time +never +never +✓ agrees: never", rendered(document, 120))
+
+
+def test_answers_that_took_a_second_are_counted() -> None:
+    slow = loads((WORLD % ("2s", "")).replace("{median: 20ms, p95: 60ms}", "1500ms").replace("40/s", "4/s"))
+    facets = run_of(simulate(Trial(slow, "blue", "good", 0))).facets
+    answered = facets["requests"] - sum(v for k, v in facets.items() if k.startswith("outcome "))
+    assert facets["slow"] == answered > 100
+
+
 # --- what is refused ----------------------------------------------------------------------------------
 
 

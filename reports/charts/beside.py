@@ -79,12 +79,16 @@ def _heading(
     line(0.18, f"{shortened(name, 70)}: predicted and measured", fontsize=13, fontweight="bold")
     line(
         0.49,
-        f"Band: 90 % of {seeds} simulated runs, dashed: their median.   Lines: {repeats} live runs.",
+        f"Band: 90 % of {seeds} simulated runs, dashed: their median.   {_live(repeats)}.",
         fontsize=8.5,
         color=FAINT,
     )
     for place, text in enumerate(stages):
         line(0.78 + ROW * place, text, fontsize=8.5, color=INK)
+
+
+def _live(repeats: int) -> str:
+    return "Line: the live run" if repeats == 1 else f"Lines: {repeats} live runs"
 
 
 def _lines(names: Sequence[str]) -> list[str]:
