@@ -227,22 +227,11 @@ def _asked(
     _known(strategy, world.strategies, "--strategy")
     _known(candidate, world.variants, "--candidate")
     lapsed = world if time_scale == 1 else scaled(world, time_scale)
-    if image.demo is None:
-        from scenarios.plan import CANDIDATE, STABLE
-
-        named = ((STABLE, world.versions.stable.image), (CANDIDATE, world.versions.candidate.image))
-        image = _with_own(image, tuple((version, name) for version, name in named if name is not None))
     strategies, candidates = tuple(strategy or world.strategies), tuple(candidate or world.variants)
     trials = repeats * len(strategies) * len(candidates)
     seconds = float(lapsed.clock.settle + lapsed.clock.horizon) + 180.0
     lifetime = trials * seconds + KEPT_LONGER
     return Asked(lapsed, strategies, candidates, repeats, time_scale, image, scenario, lifetime)
-
-
-def _with_own(image: "Image", own: tuple[tuple[str, str], ...]) -> "Image":
-    from dataclasses import replace
-
-    return replace(image, own=own)
 
 
 def _image(demo: str, own: bool, port: int, ready_path: str) -> "Image":

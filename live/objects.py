@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from scenarios.plan import CANDIDATE, STABLE, Plan, Pool, Update
+from scenarios.plan import STABLE, Plan, Pool, Update
 from scenarios.route import lower
 from scenarios.routers import IngressNginx, KubeProxy, LayerSevenProxy, Router
 from scenarios.scenario import Scenario
@@ -44,16 +44,11 @@ class Unsupported(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What runs in the pods: the demo app in an image with Python, or the user's own images by version."""
+    """What runs in the pods: the demo app in this image with Python, or (None) the versions' own images."""
 
     demo: str | None
-    own: tuple[tuple[str, str], ...] = ()
     port: int = PORT
     ready_path: str = READY_PATH
-
-    def of(self, version: str) -> str:
-        """The image of a version."""
-        return self.demo if self.demo is not None else dict(self.own)[version]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +65,13 @@ class Made:
     def settings(self, version: str) -> Pods:
         """Probes and termination of the pods of a version."""
         return self.scenario.pods(self.scenario.version(version, self.candidate))
+
+    def image_of(self, version: str) -> str:
+        """The image that pods of a version run. Raises Unsupported where the scenario names none."""
+        own = self.scenario.version(version, self.candidate).image
+        if self.image.demo is None and own is None:
+            raise Unsupported(f"{version}: no image is named")
+        return self.image.demo or str(own)
 
     @property
     def targets(self) -> tuple[tuple[Pool, ...], ...]:
@@ -149,7 +151,7 @@ def _container(made: Made, version: str) -> Manifest:
     settings, image = made.settings(version), made.image
     container: Manifest = {
         "name": "app",
-        "image": image.of(version),
+        "image": made.image_of(version),
         "imagePullPolicy": "IfNotPresent",
         "ports": [{"containerPort": image.port, "name": "http"}],
         "resources": _SMALL if image.demo is not None else {},
@@ -216,8 +218,8 @@ def unsupported(scenario: Scenario, image: Image) -> list[str]:
         f"routers.{name}: {why}" for name, router in scenario.routers.items() for why in _router(router)
     ]
     if image.demo is None:
-        missing = [version for version in (STABLE, CANDIDATE) if version not in dict(image.own)]
-        found += [f"versions.{name}.image: --own-images needs an image" for name in missing]
+        runs = {"versions.stable": scenario.versions.stable, **scenario.variants}
+        found += [f"{name}.image: --own-images needs one" for name, one in runs.items() if one.image is None]
     return found
 
 

@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -201,15 +201,13 @@ def stored(folder: Path) -> Asked:
         document = json.loads((folder / ASKED).read_text(encoding="utf-8"))
         if document["format"] != FORMAT:
             raise ValueError(f"expected format {FORMAT}")
-        image = document["image"]
-        own = tuple((str(version), str(name)) for version, name in image.pop("own"))
         return Asked(
             loading.from_document(document["scenario"]),
             tuple(document["strategies"]),
             tuple(document["candidates"]),
             int(document["repeats"]),
             float(document["time_scale"]),
-            replace(Image(**image), own=own),
+            Image(**document["image"]),
             str(document["source"]),
             float(document["lifetime"]),
         )

@@ -9,21 +9,22 @@ from onenode.target import Cluster
 from live.objects import Image
 from live.run import Asked, Failed, begin, conduct_all, fit, place
 from live.target import connect
-from live.trial import Shown
-from scenarios.record import Record
+from live.trial import Done, Shown
 from scenarios.scenario import Scenario
 
-Conduct = Callable[[Scenario, Mapping[str, tuple[str, str]], Path], dict[str, Record]]
+Conduct = Callable[..., dict[str, Done]]
 
 
 @pytest.fixture(scope="session")
 def conducted(cluster: Cluster) -> Conduct:
-    """Conducts a trial, repeat 0, of each strategy and candidate, and gives their records by name."""
+    """Conducts a trial, repeat 0, of each strategy and candidate, and gives what came of them by name."""
 
-    def conduct(world: Scenario, wanted: Mapping[str, tuple[str, str]], folder: Path) -> dict[str, Record]:
+    def conduct(
+        world: Scenario, wanted: Mapping[str, tuple[str, str]], folder: Path, image: Image | None = None
+    ) -> dict[str, Done]:
         found = {}
         for name, (strategy, candidate) in wanted.items():
-            asked = Asked(world, (strategy,), (candidate,), 1, 1.0, Image(cluster.image))
+            asked = Asked(world, (strategy,), (candidate,), 1, 1.0, image or Image(cluster.image))
             fit(asked, 1000.0, 600.0)
             host, _, port = (cluster.ingress or "").rpartition(":")
             api = connect(cluster.context, kubeconfig=Path(cluster.kubeconfig))
@@ -40,7 +41,7 @@ def conducted(cluster: Cluster) -> Conduct:
                 (done,) = conduct_all(here, asked, lambda *_: Shown())
             api.close()
             assert not isinstance(done, Failed), done
-            found[name] = done.record
+            found[name] = done
         return found
 
     return conduct

@@ -49,7 +49,7 @@ def made(
         return
     conduct = request.getfixturevalue("conducted")
     folder = tmp_path_factory.mktemp("live")
-    yield conduct(world, asked, folder)
+    yield {name: done.record for name, done in conduct(world, asked, folder).items()}
 
 
 def named(made: dict[str, Record]) -> Iterator[tuple[str, Record]]:

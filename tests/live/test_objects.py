@@ -86,8 +86,8 @@ def test_what_cannot_be_done_is_said_by_key(world: Scenario) -> None:
 
 
 def test_the_users_own_image_gets_no_demo_app(world: Scenario) -> None:
-    own = Image(None, (("stable", "shop:1"), ("candidate", "shop:2")), 80, "/healthz")
-    one = replace(made(world, "rolling"), image=own)
+    shop = ["versions.stable.image=shop:1", "candidates.errors.image=shop:2"]
+    one = replace(made(load.load("one-node", shop), "rolling"), image=Image(None, 80, "/healthz"))
     (container,) = objects.template(one, "main", "candidate")["spec"]["containers"]
     assert container["image"] == "shop:2"
     assert container["readinessProbe"]["httpGet"] == {"path": "/healthz", "port": 80}

@@ -34,11 +34,17 @@ def ingress_nginx(say: Say) -> Path:
     return made(folder, build_ingress_nginx)
 
 
+def shop(_say: Say) -> Path:
+    """The folder with a small service that stands for a user's own."""
+    return made(place("shop", sources("shop")), lambda folder: build("shop", ".", folder / "shop"))
+
+
 def built() -> bool:
     """Whether nothing is left to build."""
     folders = (
         place("kubernetes", [*sources("kubernetes"), stamp().encode()]),
         place("ingress-nginx", sources("ingress-nginx")),
+        place("shop", sources("shop")),
     )
     return all(folder.exists() for folder in folders)
 

@@ -1,4 +1,4 @@
-"""The node's images, made without a registry: pause, Python, ingress-nginx with Debian's nginx."""
+"""The node's images, made without a registry: pause, Python, ingress-nginx with Debian's nginx, a user's own service."""
 
 import platform
 import shutil
@@ -15,6 +15,7 @@ PYTHON = oci.Image(
     "registry.local/python:3.11", ("/usr/bin/python3",), {"LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
 )
 INGRESS_NGINX = oci.Image("registry.local/ingress-nginx:1", ("/nginx-ingress-controller",))
+SHOPS = tuple(oci.Image(f"registry.local/shop:{n}", ("/shop",), {"SHOP": str(n)}) for n in (1, 2))
 FOR_PYTHON = (
     *("python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libc6", "libgcc-s1", "zlib1g"),
     *("libssl3", "libexpat1", "libuuid1", "libffi8", "libbz2-1.0", "liblzma5"),
@@ -45,15 +46,17 @@ OWN = HERE.parent / "ingress-nginx"
 IMPORTED = "asyncio, json, http.client, http.server, signal, socket, ssl, threading, urllib.request, zlib"
 
 
-def images(kubernetes: Path, ingress_nginx: Path) -> Path:
+def images(kubernetes: Path, ingress_nginx: Path, shop: Path) -> Path:
     """The folder of the images' tars."""
     sources = [path for path in sorted(OWN.rglob("*")) if path.is_file()]
     inputs = [path.read_bytes() for path in (HERE / "images.py", HERE / "oci.py", *sources)]
-    folder = place("images", [*inputs, kubernetes.name.encode(), ingress_nginx.name.encode()])
+    folder = place("images", [*inputs, *(one.name.encode() for one in (kubernetes, ingress_nginx, shop))])
 
     def make(into: Path) -> None:
         image(PAUSE, into / "pause.tar", lambda root: shutil.copy(kubernetes / "pause", root))
         image(PYTHON, into / "python.tar", python)
+        for number, one in enumerate(SHOPS, 1):
+            image(one, into / f"shop-{number}.tar", lambda root: shutil.copy(shop / "shop", root))
         image(INGRESS_NGINX, into / "ingress-nginx.tar", lambda root: controller(root, ingress_nginx))
 
     return made(folder, make)

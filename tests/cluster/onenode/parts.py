@@ -20,5 +20,5 @@ def parts(say: Say) -> Parts:
     """Fetches and builds what the cache does not have yet. Raises OSError if something cannot be had."""
     unpacked = tools()
     kubernetes = builds.kubernetes(say)
-    imported = store(unpacked, images(kubernetes, builds.ingress_nginx(say)))
+    imported = store(unpacked, images(kubernetes, builds.ingress_nginx(say), builds.shop(say)))
     return Parts(unpacked, kubernetes, imported)

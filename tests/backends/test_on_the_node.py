@@ -1,0 +1,107 @@
+"""What the real node must show: preStop, 500 requests a second, images of one's own."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onenode.target import Cluster
+
+import rolloutlab
+from live.objects import Image
+from live.rows import load as load_rows
+from live.sent import LATE, MOST_LATE
+from live.trial import Done
+from scenarios.load import load
+from scenarios.release import Verdict
+from scenarios.retrace import first_difference
+from scenarios.scenario import Scenario
+from scenarios.tally import Status
+
+Conduct = Callable[..., dict[str, Any]]
+
+
+def world(*overrides: str) -> Scenario:
+    return load("one-node", ["clock.horizon=14s", "clock.settle=4s", *overrides])
+
+
+def failed(done: Done) -> int:
+    counts = done.record.truth.tally.counts.sum(axis=0)
+    return int(counts.sum() - counts[:, Status.OK].sum())
+
+
+def predicted(scenario: Scenario, seeds: int = 8) -> list[int]:
+    """Failures of a rolling update, simulated."""
+    found = []
+    for seed in range(seeds):
+        record = rolloutlab.simulate(scenario, "rolling", candidate="healthy", seed=seed)
+        counts = record.truth.tally.counts.sum(axis=0)
+        found.append(int(counts.sum() - counts[:, Status.OK].sum()))
+    return found
+
+
+@pytest.fixture(scope="module")
+def rolled(conducted: Conduct, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Scenario, Done]]:
+    """A rolling update under 200 new connections a second, with a preStop of 3 s and without any."""
+    both = {
+        "with": world("traffic.rate=200/s", "cluster.pods.termination.pre_stop=3s"),
+        "without": world("traffic.rate=200/s", "cluster.pods.termination.pre_stop=0s"),
+    }
+    asked = {"rolling": ("rolling", "healthy")}
+    found = {}
+    for name, scenario in both.items():
+        folder = tmp_path_factory.mktemp(name)
+        found[name] = (scenario, conducted(scenario, asked, folder)["rolling"])
+    return found
+
+
+def test_a_prestop_that_covers_propagation_loses_nothing(rolled: dict[str, tuple[Scenario, Done]]) -> None:
+    scenario, done = rolled["with"]
+    assert done.record.outcome is not None
+    assert done.record.outcome.verdict is Verdict.PROMOTED
+    assert failed(done) == 0
+    assert max(predicted(scenario)) == 0
+
+
+def test_without_a_prestop_some_are_lost_as_predicted(rolled: dict[str, tuple[Scenario, Done]]) -> None:
+    scenario, done = rolled["without"]
+    expected = predicted(scenario)
+    assert failed(done) > 0
+    assert min(expected) > 0
+    # within a factor of ten: what one node loses per removal varies that much (docs/measured.md)
+    assert np.mean(expected) / 10 < failed(done) < 10 * np.mean(expected)
+
+
+def test_500_requests_a_second_are_sent_in_time_or_it_is_said(conducted: Conduct, tmp_path: Path) -> None:
+    """On the cores on which the node rolls."""
+    fast = world("traffic.rate=500/s", "versions.stable.service_time={median: 4ms, p95: 10ms}")
+    done = conducted(fast, {"fast": ("rolling", "healthy")}, tmp_path)["fast"]
+    rows, _ = load_rows(next(tmp_path.glob("*/rolling.healthy.0.rows.npz")))
+    late = float((rows["sent"] - rows["due"] > LATE).mean())
+    assert done.sent.intended == len(rows)
+    assert abs(done.sent.share_late - late) < 1e-9
+    assert (late <= MOST_LATE) or "late" in done.why
+
+
+def test_images_of_ones_own_are_measured_by_what_their_answers_look_like(
+    conducted: Conduct, cluster: Cluster, tmp_path: Path
+) -> None:
+    """A service that knows nothing of live mode: its port, its readiness path and its Server header."""
+    if os.environ.get("ROLLOUTLAB_TEST_CONTEXT"):
+        pytest.skip("only the tests' own node has images of a user's own")
+    own = world(
+        "versions.stable.image=registry.local/shop:1",
+        "versions.stable.answers={headers: {Server: shop/1}}",
+        "candidates.healthy.image=registry.local/shop:2",
+        "candidates.errors.image=registry.local/shop:2",
+        "candidates.crash.image=registry.local/shop:2",
+        "candidates.healthy.answers={headers: {Server: shop/2}}",
+    )
+    image = Image(None, port=9000, ready_path="/healthz")
+    done = conducted(own, {"own": ("canary-by-weight", "healthy")}, tmp_path, image)["own"]
+    counts = done.record.truth.tally.counts.sum(axis=0)
+    assert counts[0, Status.OK] > 100 and counts[1, Status.OK] > 100  # told apart by Server alone
+    assert counts[2].sum() <= 0.02 * counts.sum()
+    assert first_difference(done.record) is None
