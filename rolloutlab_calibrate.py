@@ -8,7 +8,6 @@ import getpass
 import json
 import os
 import secrets
-import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -26,6 +25,26 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from rolloutlab_cluster import (
+    DEMO_IMAGE,
+    ROOT,
+    UNDECIDED,
+    ContextOption,
+    ImageOption,
+    IngressOption,
+    KubeconfigOption,
+    NodeOption,
+    OutputOption,
+    Plain,
+    UidOption,
+    address,
+    cleanup_command,
+    command_line,
+    connected,
+    failures,
+    say,
+)
+
 if TYPE_CHECKING:
     from live.api import Api
     from live.calibrate import Measured
@@ -33,16 +52,7 @@ if TYPE_CHECKING:
     from live.journal import Run
     from scenarios.overlay import Origin, Overlay
 
-BAD_INPUT, UNDECIDED, UNSAFE, CLUSTER_FAILED, LEFT_OVER, INTERRUPTED = 2, 3, 4, 5, 6, 130
-ROOT = Path("runs/live")
 SOURCE = "calibration"
-
-
-class Plain(StrEnum):
-    """Formats on stdout."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 class RouterName(StrEnum):
@@ -53,7 +63,7 @@ class RouterName(StrEnum):
 
 
 def calibrate(
-    context: Annotated[str, typer.Option("--context", help="Of your kubeconfig; never guessed.")],
+    context: ContextOption,
     to: Annotated[
         Path,
         typer.Option("--to", metavar="FILE", help="The overlay to write; one that is there is replaced."),
@@ -66,24 +76,12 @@ def calibrate(
         int, typer.Option(min=2, max=500, help="How often; an Ingress a third of it, at 8 s each.")
     ] = 20,
     rate: Annotated[float, typer.Option(min=1, max=500, help="Requests a second to one idle pod.")] = 80.0,
-    image: Annotated[
-        str,
-        typer.Option(
-            "--image", envvar="ROLLOUTLAB_APP_IMAGE", help="Any image with Python, for the demo app."
-        ),
-    ] = "python:3.13-slim",
-    node_address: Annotated[str | None, typer.Option(help="Where NodePorts are reached.")] = None,
-    ingress_address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Where ingress-nginx is reached.")
-    ] = None,
-    kubeconfig: Annotated[
-        Path | None, typer.Option("--kubeconfig", help="In place of KUBECONFIG and ~/.kube/config.")
-    ] = None,
-    cluster_uid: Annotated[
-        str | None,
-        typer.Option("--cluster-uid", metavar="UID", help="For a context that is not known as a local one."),
-    ] = None,
-    output: Annotated[Plain, typer.Option("--output", "-o", help="What stdout gets.")] = Plain.TABLE,
+    image: ImageOption = DEMO_IMAGE,
+    node_address: NodeOption = None,
+    ingress_address: IngressOption = None,
+    kubeconfig: KubeconfigOption = None,
+    cluster_uid: UidOption = None,
+    output: OutputOption = Plain.TABLE,
 ) -> None:
     """Measure a cluster's own delays, for predictions of what a release does there.
 
@@ -95,13 +93,10 @@ def calibrate(
 
     _writable(to)
     routers = tuple(dict.fromkeys(one.value for one in router or ()))
-    address = _address(ingress_address)
-    asked = Asked(samples, rate, Image(image), routers, node_address, address)
+    asked = Asked(samples, rate, Image(image), routers, node_address, address(ingress_address))
     run_id = secrets.token_hex(4)
-    with _failures(run_id, context):
-        from live.target import connect
-
-        api = connect(context, kubeconfig=kubeconfig, cluster_uid=cluster_uid)
+    with failures(cleanup_command(context, run_id)):
+        api = connected(context, kubeconfig, cluster_uid)
         measured, overlay = _measured(api, run_id, asked)
     _write(to, overlay)
     _tell(measured, overlay, to, output)
@@ -114,7 +109,7 @@ def _measured(api: "Api", run_id: str, asked: Any) -> "tuple[Measured, Overlay]"
 
     run = _run(run_id, api)
     target = api.target
-    _say(f"[bold]Calibration {run_id}[/bold] on {escape(target.context)} (cluster {target.uid})")
+    say(f"[bold]Calibration {run_id}[/bold] on {escape(target.context)} (cluster {target.uid})")
     with Journal.begin(ROOT, run) as journal, _progress() as step:
         origin_of = _versions(api)
         measured = measure(api, journal, run_id, run.owner, asked, step)
@@ -138,7 +133,7 @@ def _run(run_id: str, api: "Api") -> "Run":
         started,
         host,
         os.getpid(),
-        _command(),
+        command_line(),
         SOURCE,
     )
 
@@ -205,8 +200,8 @@ def _tell(measured: "Measured", overlay: "Overlay", to: Path, output: Plain) -> 
     else:
         Console().print(_table(rows))
     for note in measured.notes:
-        _say(f"[yellow]·[/yellow] {escape(note)}")
-    _say(f"Overlay: {escape(str(to))}. Predict with it: [bold]rolloutlab agree RUN --overlay {to}[/bold]")
+        say(f"[yellow]·[/yellow] {escape(note)}")
+    say(f"Overlay: {escape(str(to))}. Predict with it: [bold]rolloutlab agree RUN --overlay {to}[/bold]")
     if not measured.conclusive:
         raise typer.Exit(UNDECIDED)
 
@@ -240,15 +235,6 @@ def _short(seconds: float) -> str:
 # --- how it is asked --------------------------------------------------------------------------------
 
 
-def _address(text: str | None) -> tuple[str, int] | None:
-    host, _, port = (text or "").rpartition(":")
-    if text is None:
-        return None
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise typer.BadParameter(f"expected HOST:PORT; got {text!r}", param_hint="--ingress-address")
-    return host, int(port)
-
-
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """On a terminal a bar for the part that goes on; else a line for each part."""
@@ -265,42 +251,3 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
             told.add(part)
 
         yield step
-
-
-@contextmanager
-def _failures(run_id: str, context: str) -> Iterator[None]:
-    """Every expected failure is one clear message and its exit code."""
-    from live.api import Refused, Unavailable
-    from live.entry import NoEntry
-    from live.journal import JournalError
-    from live.load import NotReady as NoTraffic
-    from live.target import Unreadable, Unsafe
-    from live.trial import Incomplete, NotReady
-
-    finish = shlex.join(["rolloutlab", "live", "cleanup", "--context", context, "--run", run_id])
-    try:
-        yield
-    except KeyboardInterrupt:
-        _say(f"Interrupted. If anything is left: [bold]{escape(finish)}[/bold]")
-        raise typer.Exit(INTERRUPTED) from None
-    except Unsafe as error:
-        _fail(f"Refused: {error}", UNSAFE)
-    except Incomplete as error:
-        _fail(f"{error}\nFinish it with: {finish}", LEFT_OVER)
-    except (Refused, Unavailable, NoEntry, NotReady, NoTraffic) as error:
-        _fail(f"The cluster failed: {error}", CLUSTER_FAILED)
-    except (Unreadable, JournalError) as error:
-        _fail(str(error), BAD_INPUT)
-
-
-def _command() -> str:
-    return shlex.join(["rolloutlab", *sys.argv[1:]])
-
-
-def _say(text: str) -> None:
-    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
-    raise typer.Exit(code)

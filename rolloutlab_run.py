@@ -221,12 +221,14 @@ def _asked(
     image: "Image",
 ) -> "Asked":
     from live.run import Asked
-    from scenarios.time_scale import scaled
+    from scenarios.time_scale import notes, scaled
 
     world = load(scenario, overrides or ())
     _known(strategy, world.strategies, "--strategy")
     _known(candidate, world.variants, "--candidate")
     lapsed = world if time_scale == 1 else scaled(world, time_scale)
+    for note in notes(world, time_scale):
+        say(f"[yellow]--time-scale {time_scale:g}:[/yellow] {escape(note)}")
     strategies, candidates = tuple(strategy or world.strategies), tuple(candidate or world.variants)
     trials = repeats * len(strategies) * len(candidates)
     seconds = float(lapsed.clock.settle + lapsed.clock.horizon) + 180.0
