@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -44,10 +45,15 @@ def _duration(match: re.Match[str]) -> float:
 
 
 def _share(match: re.Match[str]) -> float:
-    value = float(match[1]) / 100
+    value = _hundredth(match[1])
     if value > 1:
         raise ValueError("a share is at most 100%")
     return value
+
+
+def _hundredth(percent: str) -> float:
+    """The float nearest to it: 0.7 % is 0.007, which 0.7 / 100 misses, and 35 of 5,000 would exceed it."""
+    return float(Decimal(percent) / 100)
 
 
 def _rate(match: re.Match[str]) -> float:
@@ -77,7 +83,7 @@ def write_duration(seconds: float) -> str:
 
 def write_share(share: float) -> str:
     """A share as written in scenarios: 0.125 → `12.5%`."""
-    return _write(share, ("%",), lambda x, _: x / 100, {"%": 0.01}) or "0%"
+    return _write(share, ("%",), lambda x, _: _hundredth(repr(x)), {"%": 0.01}) or "0%"
 
 
 def write_rate(per_second: float) -> str:
