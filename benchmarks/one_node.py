@@ -1,4 +1,4 @@
-"""Six strategies, three candidates, five repeats on a real cluster, beside their prediction: docs/measured.md.
+"""Six strategies, three candidates, five repeats on a real cluster, beside their prediction (docs/measured.md).
 
     python benchmarks/one_node.py --context rolloutlab-test
 
@@ -32,7 +32,7 @@ def main() -> None:
     overlay = FOLDER / "overlay.yaml"
     if not given.only_compare:
         if not overlay.exists():
-            rolloutlab("calibrate", "--context", given.context, "--to", overlay.name)
+            rolloutlab("calibrate", "--context", given.context, "--to", overlay.name, allowed=(0, 3))
         conduct(given.context, given.repeats)
     (run,) = trials()
     rolloutlab("agree", str(run.relative_to(FOLDER)), "--overlay", overlay.name, allowed=(0, 3))
@@ -99,7 +99,40 @@ def page(compared: dict[str, Any]) -> None:
 
 
 def table(compared: dict[str, Any]) -> str:
-    raise NotImplementedError
+    """A row for each strategy and candidate: how it ended, then predicted → measured of each figure."""
+    heads = ["strategy", "candidate", "n", "ends", *(_HEADS[key] for key in FIGURES)]
+    rows = [heads, ["---"] * len(heads)]
+    for cell in compared["cells"]:
+        ended = cell["ended"]
+        ways = ", ".join(f"{way} {each['measured']:.0%}" for way, each in ended["ways"].items())
+        told = [f"{ways} {MARKS[ended['nearness']]}"]
+        told += [_figure(cell["figures"].get(key)) for key in FIGURES]
+        rows.append([cell["strategy"], cell["candidate"], str(cell["repeats"]), *told])
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    counts = ", ".join(f"{number} {word}" for word, number in compared["counts"].items())
+    left = "; ".join(f"{one['trial']}: {one['why']}" for one in compared["left_out"]) or "none"
+    below = f"predicted → measured ± chance, ✓ agrees, ✗ differs, ? too few repeats. All figures: {counts}."
+    return "\n".join([*lines, "", below, f"Left out as inconclusive: {left}."])
+
+
+_HEADS = {
+    "capacity_loss": "capacity lost, pod-s",
+    "failed_requests": "requests failed",
+    "blast_requests": "blast radius, requests",
+    "rollback_time": "rollback, s",
+    "release_duration": "release, s",
+}
+MARKS = {"agrees": "✓", "differs": "✗", "too few repeats": "?", "not observable": "–"}
+
+
+def _figure(figure: dict[str, Any] | None) -> str:
+    if figure is None or figure.get("predicted") is None or figure.get("measured") is None:
+        return "–"
+    chance = figure["chance"]
+    half = max(chance["below"], chance["above"])
+    digits = 0 if figure["unit"] == "count" else 2 if abs(figure["measured"]) < 10 else 1
+    numbers = (f"{figure[key]:.{digits}f}" for key in ("predicted", "measured"))
+    return f"{' → '.join(numbers)} ± {half:.{digits}f} {MARKS[figure['nearness']]}"
 
 
 if __name__ == "__main__":
