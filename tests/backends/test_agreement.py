@@ -1,4 +1,4 @@
-"""One cell of docs/measured.md for real: five repeats on the node, then `agree`, by the commands themselves."""
+"""One cell of docs/measured.md for real: five repeats on the node, then `agree`, as users type it."""
 
 import json
 import os
