@@ -54,6 +54,9 @@ from scenarios.tally import Tally
 POLL = 0.05
 """Seconds after which answers of requests are looked at again, though nothing was told."""
 
+BLIND = 0.5
+"""Seconds without a watch after which times of pods are not measured any more."""
+
 SHOW = 0.2
 """Seconds from glance to glance."""
 
@@ -138,6 +141,7 @@ class LiveWorld:
         self._noticed = False
         self._pool_of: dict[str, Pool] = {}
         self._shown_at = -math.inf
+        self._last: Observation | None = None
 
     # --- what stands there ------------------------------------------------------------------------
 
@@ -207,8 +211,10 @@ class LiveWorld:
         """End the watches and the writing thread."""
         self._to_do.put(None)
         for watch in self._watches:
+            if not watch.alive:
+                self.trouble.append("a watch of the cluster ended")
             watch.stop()
-            self.trouble += watch.trouble
+            self.trouble += _blind(watch)
         self.trouble += self.sight.meddled
 
     @property
@@ -230,12 +236,20 @@ class LiveWorld:
             if now >= self.scrapes.due:
                 windows, groups = self.scrapes.take(self.traffic.take())
                 self._noticed = True
-            if self._noticed or now >= limit:
-                self._noticed = False
-                return self._observation(windows, groups)
+            seen = self._observation(windows, groups)
+            if self._noticed or now >= limit or self._is_news(seen):
+                self._noticed, self._last = False, seen
+                return seen
             ends = min(limit, self.horizon, self.scrapes.due)
             self._drain(min(max(ends - now, 0.0), POLL))
             self._read_answers()
+
+    def _is_news(self, seen: Observation) -> bool:
+        """Whether time alone, or a person, has changed something: pods are available, calls answered."""
+        last = self._last
+        if last is None:
+            return True
+        return (seen.pools, seen.approved, seen.abort) != (last.pools, last.approved, last.abort)
 
     def _limit(self, wake: float | None, due: float | None) -> float:
         following = (self.t // self.tick + 1) * self.tick
@@ -449,6 +463,14 @@ class LiveWorld:
     def history(self) -> Pods:
         """Every pod and what happened to it."""
         return self.sight.history(float(self.grid.start), self.horizon)
+
+
+def _blind(watch: Watch) -> list[str]:
+    """What a watch may have missed or told late: a connection that is resumed at once has lost nothing."""
+    missed = [text for text in watch.trouble if text.startswith("listing again")]
+    if watch.gap > BLIND:
+        missed.append(f"the cluster was not seen for {watch.gap:.1f} s: {'; '.join(watch.trouble[:3])}")
+    return missed
 
 
 def _revision(replica_set: Mapping[str, Any]) -> int:
