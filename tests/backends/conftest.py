@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from onenode.target import Cluster
@@ -20,7 +21,11 @@ def conducted(cluster: Cluster) -> Conduct:
     """Conducts a trial, repeat 0, of each strategy and candidate, and gives what came of them by name."""
 
     def conduct(
-        world: Scenario, wanted: Mapping[str, tuple[str, str]], folder: Path, image: Image | None = None
+        world: Scenario,
+        wanted: Mapping[str, tuple[str, str]],
+        folder: Path,
+        image: Image | None = None,
+        approvals: Mapping[str, float] = MappingProxyType({}),
     ) -> dict[str, Done]:
         found = {}
         for name, (strategy, candidate) in wanted.items():
@@ -33,7 +38,7 @@ def conducted(cluster: Cluster) -> Conduct:
                     api,
                     journal,
                     asked,
-                    approvals={},
+                    approvals=approvals,
                     node=cluster.address,
                     ingress=(host, int(port)) if port else None,
                     provenance={},

@@ -14,7 +14,8 @@ from live.objects import Image
 from live.rows import load as load_rows
 from live.sent import LATE, MOST_LATE
 from live.trial import Done
-from scenarios.load import load
+from scenarios.load import load, loads
+from scenarios.plan import Call, Command, Verb
 from scenarios.release import Verdict
 from scenarios.retrace import first_difference
 from scenarios.scenario import Scenario
@@ -105,3 +106,45 @@ def test_images_of_ones_own_are_measured_by_what_their_answers_look_like(
     assert counts[0, Status.OK] > 100 and counts[1, Status.OK] > 100
     assert counts[2].sum() <= 0.02 * counts.sum()
     assert first_difference(done.record) is None
+
+
+def test_kubectls_commands_and_a_person_who_approves(conducted: Conduct, tmp_path: Path) -> None:
+    """Paused after the first pods, approved and resumed; or, where errors are seen, resumed and undone."""
+    paused = loads(PAUSED, "paused.yaml")
+    asked = {"good": ("paused", "healthy"), "bad": ("paused", "errors")}
+    done = conducted(paused, asked, tmp_path, approvals={"on_call": 2.0})
+    good, bad = done["good"].record, done["bad"].record
+    assert good.outcome is not None and bad.outcome is not None
+    assert (good.outcome.verdict, bad.outcome.verdict) == (Verdict.PROMOTED, Verdict.ROLLED_BACK)
+    # 25 % of 4 either way: two pods of the candidate and three of stable stay while it is paused
+    (held,) = (event.t for event in good.events if event.text == "rest")
+    waiting = [seen for seen in good.observed if 2 < seen.t <= held]
+    assert waiting[-1].pools["main"].pods == {"stable": (3, 3, 3), "candidate": (2, 2, 2)}
+    asked_at = next(t for t, _, action in good.actions if isinstance(action, Call))
+    assert 2.0 <= held - asked_at < 3.0
+    verbs = [action.verb for _, _, action in bad.actions if isinstance(action, Command)]
+    assert verbs == [Verb.PAUSE, Verb.RESUME, Verb.UNDO]
+    assert first_difference(good) is None and first_difference(bad) is None
+
+
+PAUSED = """
+format: rolloutlab/1
+name: paused
+service: {replicas: 4, slots: 8}
+versions:
+  stable: {start: 600ms, service_time: 8ms}
+candidates:
+  healthy: {}
+  errors: {errors: [{share: 30%, of: requests}]}
+traffic: {rate: 60/s, users: {count: 500}}
+cluster:
+  nodes: 1
+  pods: {readiness: {period: 1s}, termination: {grace: 10s, pre_stop: 2s}}
+observe: {every: 1s, delay: 1s}
+guards:
+  errors: {metric: failure_share, limit: 5%, window: 3s, min_requests: 20}
+operators: {on_call: {notices: 1s, acts: 1s}}
+strategies:
+  paused: {paused_rolling: {hold: 5s, guards: [errors], approve: on_call, deadline: 10s}}
+clock: {settle: 4s, horizon: 24s}
+"""
