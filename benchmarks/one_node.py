@@ -1,4 +1,4 @@
-"""Six strategies, three candidates, five repeats on a real cluster, beside their prediction (docs/measured.md).
+"""Six strategies, three candidates, five repeats on a cluster, beside their prediction (docs/measured.md).
 
     python benchmarks/one_node.py --context rolloutlab-test
 

@@ -35,9 +35,7 @@ def test_every_route_of_a_plan_selects_exactly_its_pools(world: Scenario, strate
         for service in told.objects(one, "rolloutlab-0123abcd-0")
         if service["kind"] == "Service"
     }
-    labels = {
-        pool: objects.template(one, pool, "stable")["metadata"]["labels"] for pool in one.plan.pools
-    }
+    labels = {pool: objects.template(one, pool, "stable")["metadata"]["labels"] for pool in one.plan.pools}
     for route in one.plan.routes:
         for change in told.changes(one, route):
             if change.plural == "services":  # as the API server merges it
@@ -63,7 +61,8 @@ def test_versions_change_template_and_strategy(world: Scenario) -> None:
     one = made(world, "rolling")
     (change,) = (t.action for t in one.plan.stages[0].enter if isinstance(t.action, SetVersion))
     spec = objects.version_of(one, "main", change.version, change.update, None, change.progress_deadline)
-    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    limits = {"maxSurge": 1, "maxUnavailable": 0}
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": limits}
     assert spec["progressDeadlineSeconds"] == 8
     (container,) = spec["template"]["spec"]["containers"]
     assert container["env"][0] == {"name": "ROLLOUTLAB_VERSION", "value": "candidate"}

@@ -28,7 +28,9 @@ def pod(
     return {"metadata": metadata, "status": status}
 
 
-def deployment(generation: int, replicas: int = 2, version: str = "stable", reason: str = "") -> dict[str, Any]:
+def deployment(
+    generation: int, replicas: int = 2, version: str = "stable", reason: str = ""
+) -> dict[str, Any]:
     return {
         "metadata": {"name": "main", "generation": generation},
         "spec": {"replicas": replicas, "template": {"metadata": {"labels": {VERSION: version}}}},

@@ -1,4 +1,4 @@
-"""The node's images, made without a registry: pause, Python, ingress-nginx with Debian's nginx, a user's own service."""
+"""The node's images, made without a registry: pause, Python, ingress-nginx on Debian's nginx, a small service."""
 
 import platform
 import shutil
