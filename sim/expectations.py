@@ -42,9 +42,7 @@ class Expectations:
 
     def __init__(self, trial: Trial, versions: Sequence[Version]) -> None:
         wanted = () if trial.strategy == ARM else trial.scenario.expect.items()
-        self.waiting = {
-            name: one for name, one in wanted if one.concerns(trial.strategy, trial.candidate)
-        }
+        self.waiting = {name: one for name, one in wanted if one.concerns(trial.strategy, trial.candidate)}
         self.versions, self.seed = versions, trial.seed
         self.found: list[Probed] = []
 
