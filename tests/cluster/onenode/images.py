@@ -1,4 +1,4 @@
-"""The node's images, made without a registry: pause, Python, ingress-nginx on Debian's nginx, a small shop."""
+"""The node's images, made without a registry: pause, Python, ingress-nginx on Debian's nginx, a shop."""
 
 import platform
 import shutil
