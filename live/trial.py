@@ -139,10 +139,12 @@ def own_namespace(
         journal.created(marks.name, claim.uid or "")
         yield
     finally:
-        tell(f"delete namespace {marks.name}")
-        cleaned = cleanup.clean(api, [claim], journal.gone)
-        if cleaned.remains:
-            raise Incomplete(cleaned)
+        try:
+            tell(f"delete namespace {marks.name}")
+        finally:  # also where nobody reads any more what is told, as behind a pipe that an interrupt ended
+            cleaned = cleanup.clean(api, [claim], journal.gone)
+            if cleaned.remains:
+                raise Incomplete(cleaned)
 
 
 def expiry(lifetime: float) -> datetime:
