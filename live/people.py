@@ -26,6 +26,9 @@ class Callers:
     after: Mapping[str, float]
     _calls: dict[str, tuple[str, float]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        (self.folder / ABORT).unlink(missing_ok=True)  # said of a trial before this one
+
     def call(self, name: str, call: Call, t: float) -> None:
         """Somebody is called: a page leads to an abort, any other call to an approval."""
         self._calls[name] = (call.operator, t)
