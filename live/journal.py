@@ -161,7 +161,11 @@ def run_of(folder: Path) -> Run:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document.pop("format") != FORMAT:
             raise ValueError(f"expected format {FORMAT}")
-        return Run(**document)
+        run = Run(**document)
+        for key, value in asdict(run).items():
+            if type(value) is not (int if key == "pid" else str):
+                raise ValueError(f"{key}: {value!r}")
+        return run
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise JournalError(f"{path}: not a live run's: {error}") from None
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -111,6 +112,20 @@ def test_a_broken_line_before_the_last_is_an_error_with_its_place(tmp_path: Path
         Journal.reopen(begun.folder)
     (found,) = runs.known(tmp_path)
     assert isinstance(found, Illegible)
+
+
+@pytest.mark.parametrize(("key", "value"), [("id", 5), ("started", None), ("pid", "42"), ("context", ["a"])])
+def test_a_run_of_the_wrong_kind_keeps_nobody_from_the_others(
+    tmp_path: Path, key: str, value: object
+) -> None:
+    for name in ("0a1b2c3d", "0a1b2c3e"):
+        Journal.begin(tmp_path, replace(RUN, id=name)).close()
+    path = tmp_path / "0a1b2c3e" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    good, bad = runs.known(tmp_path)
+    assert isinstance(good, Known)
+    assert isinstance(bad, Illegible)
+    assert f"{key}: {value!r}" in bad.why
 
 
 def test_a_full_disk_is_an_error_and_leaves_no_half_line(
