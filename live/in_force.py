@@ -21,6 +21,23 @@ ALIKE = 0.02
 """Shares nearer to each other than this are not told apart."""
 
 
+def by_pool(targets: Mapping[tuple[Pool, ...], float], ready: Mapping[Pool, int]) -> dict[Pool, float]:
+    """The share of each pool: within a target by its ready pods, alike where none is ready just now."""
+    found: dict[Pool, float] = {}
+    for target, share in targets.items():
+        pods = {pool: ready.get(pool, 0) for pool in target}
+        if not any(pods.values()):
+            pods = dict.fromkeys(target, 1)
+        for pool, number in pods.items():
+            found[pool] = found.get(pool, 0.0) + share * number / sum(pods.values())
+    return found
+
+
+def alike(one: Mapping[Pool, float], other: Mapping[Pool, float]) -> bool:
+    """Whether answers cannot tell these shares apart."""
+    return all(abs(one.get(pool, 0.0) - other.get(pool, 0.0)) < ALIKE for pool in {*one, *other})
+
+
 @dataclass
 class Turning:
     """One change of route. `seen` takes answers in order of when they were sent; `at` is when it turned."""
@@ -33,9 +50,12 @@ class Turning:
     _since: float | None = field(default=None)
 
     def __post_init__(self) -> None:
-        pools = {*self.old, *self.new}
-        if all(abs(self.old.get(pool, 0.0) - self.new.get(pool, 0.0)) < ALIKE for pool in pools):
+        if alike(self.old, self.new):
             self.at = self.asked_at
+
+    def followed_by(self, new: Mapping[Pool, float], asked_at: float) -> "Turning":
+        """Another change, asked for while this one is not in force: if to the same, it is awaited still."""
+        return Turning(self.old if alike(self.new, new) else self.new, new, asked_at)
 
     def seen(self, pool: Pool, sent: float) -> None:
         """An answer of a request sent at that time, by a pod of that pool."""

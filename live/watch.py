@@ -63,14 +63,23 @@ class Watch:
         self._stream: Stream | None = None
         self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
         self._blind_since: float | None = None
-        self._blind, self._failures = 0.0, 0
+        self._blind, self._longest, self._failures = 0.0, 0.0, 0
         self.trouble: list[str] = []
 
     @property
     def gap(self) -> float:
         """Seconds without a connection so far, from the end of one (or its last sign of life) to the next."""
+        return self._blind + self._blind_now
+
+    @property
+    def longest(self) -> float:
+        """The most seconds of `gap` that were one after the other: so late may a change have come."""
+        return max(self._longest, self._blind_now)
+
+    @property
+    def _blind_now(self) -> float:
         since = self._blind_since
-        return self._blind + (0.0 if since is None else self._clock() - since)
+        return 0.0 if since is None else self._clock() - since
 
     @property
     def alive(self) -> bool:
@@ -156,7 +165,7 @@ class Watch:
         with self._lock:
             self._stream = stream
             if self._blind_since is not None:
-                self._blind, self._blind_since = self.gap, None
+                self._blind, self._longest, self._blind_since = self.gap, self.longest, None
             return not self._stopping.is_set()
 
     def _lost(self, since: float) -> None:

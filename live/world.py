@@ -19,7 +19,7 @@ import numpy as np
 from live import objects
 from live.api import Api, Refused, Unavailable
 from live.expectations import Expectations
-from live.in_force import Turning
+from live.in_force import Turning, by_pool
 from live.objects import Made
 from live.paths import apps, core, networking
 from live.routers import ingress_nginx, kube_proxy
@@ -55,7 +55,7 @@ POLL = 0.05
 """Seconds after which answers of requests are looked at again, though nothing was told."""
 
 BLIND = 0.5
-"""Seconds without a watch after which times of pods are not measured any more."""
+"""Seconds without a watch, at a stretch, after which times of pods are not measured any more."""
 
 SHOW = 0.2
 """Seconds from glance to glance."""
@@ -333,21 +333,19 @@ class LiveWorld:
 
     def _route_set(self, route: Route, t: float) -> None:
         self._read_answers()
-        before = self._shares(self.routes[-1].route)
+        before, shares_now = self._shares(self.routes[-1].route), self._shares(route)
         self.routes.append(RouteChange(t, route, None))
         self.scrapes.route_set()
-        self.turning = Turning(before, self._shares(route), t)
+        pending = self.turning
+        self.turning = (
+            Turning(before, shares_now, t) if pending is None else pending.followed_by(shares_now, t)
+        )
         self._turned()
 
     def _shares(self, route: Route) -> dict[Pool, float]:
-        """The share of each pool: within a target by its ready pods."""
-        found: dict[Pool, float] = {}
-        for target, share in shares(route, self.trial.scenario.traffic.mix).items():
-            ready = self.sight.ready(target)
-            for pool in target:
-                mine = sum(pod.pool == pool for pod in ready)
-                found[pool] = found.get(pool, 0.0) + share * (mine / len(ready) if ready else 0.0)
-        return found
+        """The share of each pool, as its pods are ready now."""
+        ready = Counter(pod.pool for pod in self.sight.ready(self.plan.pools))
+        return by_pool(shares(route, self.trial.scenario.traffic.mix), ready)
 
     def _read_answers(self) -> None:
         """Answers of requests tell when a route is in force."""
@@ -355,6 +353,7 @@ class LiveWorld:
             return
         rows = self.traffic.take(self._looked_at)
         self._looked_at += len(rows)
+        rows = rows[rows["sent"] >= self.turning.asked_at]  # there may be very many from before
         named = rows[rows["pod"] >= 0] if self.made.image.demo is not None else rows[rows["version"] < 2]
         for row in named[np.argsort(named["sent"], kind="stable")]:
             pool = self._whose(row)
@@ -468,8 +467,8 @@ class LiveWorld:
 def _blind(watch: Watch) -> list[str]:
     """What a watch may have missed or told late: a connection that is resumed at once has lost nothing."""
     missed = [text for text in watch.trouble if text.startswith("listing again")]
-    if watch.gap > BLIND:
-        missed.append(f"the cluster was not seen for {watch.gap:.1f} s: {'; '.join(watch.trouble[:3])}")
+    if watch.longest > BLIND:
+        missed.append(f"the cluster was not seen for {watch.longest:.1f} s: {'; '.join(watch.trouble[:3])}")
     return missed
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from live.in_force import ALIKE, Turning
+from live.in_force import ALIKE, Turning, by_pool
 
 RATE = 100.0
 
@@ -62,3 +62,41 @@ def test_one_stray_answer_is_not_the_change() -> None:
     for sent in np.arange(0.11, 1.0, 0.01):
         turning.seen("main", float(sent))
     assert turning.at is None
+
+
+def test_within_a_target_every_ready_pod_gets_as_much() -> None:
+    targets = {("main", "canary"): 0.8, ("green",): 0.2}
+    assert by_pool(targets, {"main": 3, "canary": 1, "green": 2}) == pytest.approx(
+        {"main": 0.6, "canary": 0.2, "green": 0.2}
+    )
+    assert by_pool(targets, {"main": 3, "green": 2}) == pytest.approx(
+        {"main": 0.8, "canary": 0.0, "green": 0.2}
+    )
+
+
+def test_a_route_to_pods_that_are_not_ready_just_now_is_found_when_they_answer() -> None:
+    """A candidate that crashes again and again is often not ready in the moment when its route is set."""
+    ready = {"main": 3}
+    old, new = by_pool({("main",): 1.0}, ready), by_pool({("main",): 0.9, ("canary",): 0.1}, ready)
+    turning = Turning(old, new, 10.0)
+    for sent in (10.1, 10.2, 10.3):
+        turning.seen("main", sent)
+        turning.seen("canary", sent + 0.05)
+    assert turning.at is not None
+
+
+def test_the_same_route_again_is_awaited_still() -> None:
+    old, new = {"blue": 1.0}, {"green": 1.0}
+    again = Turning(old, new, 10.0).followed_by(new, 10.2)
+    assert again.at is None
+    for sent in (10.1, 10.3, 10.4):
+        again.seen("green", sent)
+    assert again.at == 10.3
+
+
+def test_another_route_before_the_last_one_is_in_force_is_told_from_the_last_one() -> None:
+    back = Turning({"main": 1.0}, {"main": 0.5, "canary": 0.5}, 10.0).followed_by({"main": 1.0}, 10.2)
+    assert back.at is None
+    for sent in np.arange(10.2, 11.2, 0.05):
+        back.seen("main", float(sent))
+    assert back.at == 10.2

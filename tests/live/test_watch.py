@@ -169,6 +169,7 @@ def test_closed_in_silence_again_and_again(
     assert relists(server) == 1
     assert watch.trouble == []
     assert 0 < watch.gap < 0.5
+    assert 0 < watch.longest < watch.gap / 2  # of many: none of them was long
 
 
 def test_a_connection_that_always_ends_at_once_is_not_hammered(
@@ -398,7 +399,7 @@ def test_a_connection_that_went_dead_is_noticed_and_its_gap_counted(
     watch = watching(lifetime=1.0)
     server.store.put(PODS, pod("a"))
     assert told.wait(1, timeout=4) == [("added", "a")]
-    assert 1.4 < watch.gap < 2.5  # from the last sign of life
+    assert 1.4 < watch.longest <= watch.gap < 2.5  # from the last sign of life
     assert len(watch.trouble) == 1
 
 
