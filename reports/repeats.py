@@ -133,7 +133,12 @@ def _sha256(path: Path) -> str:
 
 
 def _same(used: Sequence[tuple[Path, LiveProvenance]]) -> None:
-    """Refuse records of more than one cluster or time scale."""
+    """Refuse records of more than one cluster or time scale, and copies, which would count as repeats."""
+    seen: dict[tuple[str, str], Path] = {}
+    for place, one in used:
+        twice = seen.setdefault((one.run, one.rows.file), place)
+        if twice is not place:
+            raise AgreementError(f"{place} and {twice} are the same measurement: leave one of them out")
     for word, key in (("clusters", "cluster_uid"), ("time scales", "time_scale")):
         found: dict[object, str] = {}
         for place, one in used:

@@ -319,6 +319,13 @@ def test_a_folder_of_runs_is_read_as_one(alike: Path, tmp_path: Path) -> None:
     assert len(measured.of("blue", "good")) == 10
 
 
+def test_a_copy_is_no_repeat(alike: Path, tmp_path: Path) -> None:
+    for run in ("a", "a-copy"):
+        shutil.copytree(alike, tmp_path / run)
+    with pytest.raises(AgreementError, match="same measurement"):
+        repeats.read(tmp_path)
+
+
 # --- overlays -----------------------------------------------------------------------------------------
 
 
