@@ -71,9 +71,11 @@ def failures(finish: str = "") -> Iterator[None]:
     `finish` is the command that deletes what an interrupt, or a cluster that fails, may have left.
     """
     from live.api import Refused, Unavailable
+    from live.behaviour import Unservable
     from live.entry import NoEntry
     from live.journal import Busy, JournalError
     from live.load import NotReady as NoTraffic
+    from live.objects import Unsupported
     from live.run import Unfit
     from live.target import Unreadable, Unsafe
     from live.trial import Incomplete, NotReady
@@ -90,7 +92,7 @@ def failures(finish: str = "") -> Iterator[None]:
         fail(f"{error}\nFinish it with: {finish}", LEFT_OVER)
     except (Refused, Unavailable, NoEntry, NotReady, NoTraffic) as error:
         fail(f"The cluster failed: {error}", CLUSTER_FAILED)
-    except (Unreadable, JournalError, Unfit, Busy) as error:
+    except (Unreadable, JournalError, Unfit, Unservable, Unsupported, Busy) as error:
         fail(str(error), BAD_INPUT)
 
 
