@@ -1,6 +1,6 @@
 """The command that lays live runs beside their prediction, `agree`; part of `rolloutlab_cli`.
 
-Exit codes: 0 compared · 3 fewer than five conclusive repeats of everything · 2 bad input.
+Exit codes: 0 compared · 3 nothing has five conclusive repeats · 2 bad input.
 """
 
 import shlex
@@ -59,6 +59,8 @@ def agree(
 
     Each figure agrees, differs, or has too few repeats to say; what differs is explained where something else
     that was measured differs too. The folder gets a page with both on one time axis, and agreement.json.
+
+    Exit codes: 0 compared · 3 nothing has five conclusive repeats · 2 bad input.
     """
     from reports import agreement as documents
     from reports import agreement_page, agreement_table, repeats

@@ -87,6 +87,9 @@ def calibrate(
 
     From idle pods of one version, in a namespace that is gone afterwards, and never from a release. Best
     while nothing else changes pods or Services there. `agree --overlay` predicts with what it writes.
+
+    Exit codes: 0 measured · 3 measured, but not as intended · 4 refused for safety · 5 the cluster failed ·
+    6 something of ours is left on it · 2 bad input.
     """
     from live.objects import Image
     from live.site import Asked

@@ -18,10 +18,12 @@ from rich.table import Table
 import rolloutlab_run
 from rolloutlab_cluster import (
     CLUSTER_FAILED,
+    DEMO_IMAGE,
     LEFT_OVER,
     ROOT,
     UNSAFE,
     ContextOption,
+    ImageOption,
     KubeconfigOption,
     OutputOption,
     Plain,
@@ -69,14 +71,9 @@ def doctor(
     scenario: Annotated[
         str | None, typer.Option("--scenario", metavar="SCENARIO", help="Whether this one could be run.")
     ] = None,
-    strategy: Annotated[
-        list[str] | None, typer.Option("--strategy", "-s", help="Only this strategy; may be repeated.")
-    ] = None,
-    image: Annotated[
-        str,
-        typer.Option("--image", envvar="ROLLOUTLAB_APP_IMAGE", help="As you mean to run it."),
-    ] = "python:3.13-slim",
-    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE")] = None,
+    strategy: rolloutlab_run.StrategyOption = None,
+    image: ImageOption = DEMO_IMAGE,
+    overrides: rolloutlab_run.SetOption = None,
     kubeconfig: KubeconfigOption = None,
     cluster_uid: UidOption = None,
     output: OutputOption = Plain.TABLE,

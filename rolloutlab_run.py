@@ -1,14 +1,16 @@
 """The commands of `rolloutlab live` that conduct trials: run, resume, manifests, approve, abort.
 
 Exit codes: 0 done · 2 bad input · 3 inconclusive · 4 refused for safety · 5 the cluster failed · 6 something
-of ours is left on it · 130 or 143 interrupted and cleaned up.
+of ours is left on it · 130 or 143 interrupted and cleaned up. Long, as every command has its options and its
+way to show things here.
 """
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,6 +77,15 @@ OwnOption = Annotated[
 ]
 PortOption = Annotated[int, typer.Option("--port", min=1, max=65535, help="Of your own image.")]
 ReadyOption = Annotated[str, typer.Option("--ready-path", help="Of your own image's readiness probe.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="As `rolloutlab live status` lists it.")]
+ApproveOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--approve",
+        metavar="NAME=after:DURATION",
+        help="An operator of the scenario, who acts so long after being called.",
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Override a value, e.g. traffic.rate=50/s."),
@@ -95,10 +106,7 @@ def run(
     own_images: OwnOption = False,
     port: PortOption = 8080,
     ready_path: ReadyOption = "/",
-    approve: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=after:DURATION", help="An operator who acts so long after being called."),
-    ] = None,
+    approve: ApproveOption = None,
     node_address: NodeOption = None,
     ingress_address: IngressOption = None,
     max_rate: Annotated[
@@ -123,7 +131,7 @@ def run(
         time_scale,
         _image(image, own_images, port, ready_path),
     )
-    approvals = dict(_approval(text) for text in approve or ())
+    approvals = _approvals(approve, asked)
     where = _Where(context, kubeconfig, cluster_uid, node_address, address(ingress_address), approvals)
     with failures(cleanup_command(context)):
         _fit(asked, max_rate, max_time)
@@ -134,9 +142,9 @@ def run(
 
 
 def resume(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="As `rolloutlab live status` lists it.")],
+    run_id: RunArgument,
     context: ContextOption,
-    approve: Annotated[list[str] | None, typer.Option(metavar="NAME=after:DURATION")] = None,
+    approve: ApproveOption = None,
     node_address: NodeOption = None,
     ingress_address: IngressOption = None,
     kubeconfig: KubeconfigOption = None,
@@ -148,11 +156,11 @@ def resume(
     """
     from live.run import stored
 
-    folder = _folder(run_id)
-    approvals = dict(_approval(text) for text in approve or ())
-    where = _Where(context, kubeconfig, cluster_uid, node_address, address(ingress_address), approvals)
+    folder, ingress = _folder(run_id), address(ingress_address)
     with failures(cleanup_command(context, run_id)):
-        _go_on(stored(folder), where, folder)
+        asked = stored(folder)
+        approvals = _approvals(approve, asked)
+        _go_on(asked, _Where(context, kubeconfig, cluster_uid, node_address, ingress, approvals), folder)
 
 
 def manifests(
@@ -166,34 +174,41 @@ def manifests(
     ready_path: ReadyOption = "/",
     overrides: SetOption = None,
 ) -> None:
-    """Print what a trial would put into its namespace, and the permissions that a run needs, as YAML."""
+    """Print what a trial would put into its namespace, and the permissions that a run needs, as YAML.
+
+    The trial is the first: of the first strategy with the first candidate, unless others are named.
+    """
     from live.permissions import rbac
+    from live.run import fit
     from live.trial import manifests as of_trial
 
     own = _image(image, own_images, port, ready_path)
     asked = _asked(scenario, overrides, strategy, candidate, 1, time_scale, own)
     with failures():
+        fit(replace(asked, strategies=asked.strategies[:1], candidates=asked.candidates[:1]), inf, inf)
         documents = [*rbac(), *of_trial(asked.trials[0], asked.image, "rolloutlab-0123abcd-0")]
     sys.stdout.write(yaml.safe_dump_all(documents, sort_keys=False))
 
 
 def approve(
-    run_id: Annotated[str, typer.Argument(metavar="RUN")],
-    operator: Annotated[str, typer.Argument(metavar="NAME", help="On whose behalf.")],
+    run_id: RunArgument,
+    operator: Annotated[str, typer.Argument(metavar="NAME", help="The operator who has been called.")],
 ) -> None:
     """Approve what a live release has called somebody for."""
     from live.people import approval
+    from live.run import stored
 
-    if "/" in operator or operator.startswith("."):
-        raise typer.BadParameter(f"no name of an operator: {operator!r}", param_hint="NAME")
-    (_folder(run_id) / approval(operator)).touch()
+    folder = _going_on(run_id)
+    with failures():
+        _known([operator], stored(folder).scenario.operators, "NAME")
+    (folder / approval(operator)).touch()
 
 
-def abort(run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
+def abort(run_id: RunArgument) -> None:
     """Have a live release take its way back, as an operator would."""
     from live.people import ABORT
 
-    (_folder(run_id) / ABORT).touch()
+    (_going_on(run_id) / ABORT).touch()
 
 
 # --- what was asked for -----------------------------------------------------------------------------
@@ -229,7 +244,8 @@ def _asked(
     lapsed = world if time_scale == 1 else scaled(world, time_scale)
     for note in notes(world, time_scale):
         say(f"[yellow]--time-scale {time_scale:g}:[/yellow] {escape(note)}")
-    strategies, candidates = tuple(strategy or world.strategies), tuple(candidate or world.variants)
+    strategies = tuple(dict.fromkeys(strategy or world.strategies))
+    candidates = tuple(dict.fromkeys(candidate or world.variants))
     trials = repeats * len(strategies) * len(candidates)
     seconds = float(lapsed.clock.settle + lapsed.clock.horizon) + 180.0
     lifetime = trials * seconds + KEPT_LONGER
@@ -239,13 +255,26 @@ def _asked(
 def _image(demo: str, own: bool, port: int, ready_path: str) -> "Image":
     from live.objects import Image
 
+    if not demo.strip():
+        raise typer.BadParameter("expected the name of an image", param_hint="--image")
+    if not ready_path.startswith("/"):
+        raise typer.BadParameter(f"expected a path from / on; got {ready_path!r}", param_hint="--ready-path")
     return Image(None, port=port, ready_path=ready_path) if own else Image(demo)
 
 
-def _known(chosen: list[str] | None, names: Any, hint: str) -> None:
+def _known(chosen: Iterable[str] | None, names: Iterable[str], hint: str) -> None:
+    there = tuple(names)
     for name in chosen or ():
-        if name not in names:
-            raise typer.BadParameter(f"there is no {name!r}; there is {', '.join(names)}", param_hint=hint)
+        if name not in there:
+            text = f"there is no {name!r}; there is {', '.join(there) or 'none'}"
+            raise typer.BadParameter(text, param_hint=hint)
+
+
+def _approvals(texts: list[str] | None, asked: "Asked") -> dict[str, float]:
+    """Seconds from the call to the act, by operator."""
+    found = dict(_approval(text) for text in texts or ())
+    _known(found, asked.scenario.operators, "--approve")
+    return found
 
 
 def _approval(text: str) -> tuple[str, float]:
@@ -263,6 +292,16 @@ def _folder(run_id: str) -> Path:
     if not run_id.isalnum() or not (folder / "run.json").is_file():
         there = ", ".join(sorted(one.name for one in ROOT.glob("*") if one.is_dir())) or "none"
         raise typer.BadParameter(f"no run {run_id!r} in {ROOT}; there is {there}", param_hint="RUN")
+    return folder
+
+
+def _going_on(run_id: str) -> Path:
+    """The folder of a run whose process lives: whoever has ended reads nothing that is put there."""
+    from live.journal import busy
+
+    folder = _folder(run_id)
+    if not busy(folder):
+        raise typer.BadParameter(f"run {run_id} is not going on", param_hint="RUN")
     return folder
 
 

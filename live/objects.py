@@ -206,7 +206,7 @@ def unsupported(scenario: Scenario, image: Image) -> list[str]:
     """What this scenario asks for and live mode cannot do, by key."""
     found = []
     if scenario.faults:
-        found.append("faults: live mode causes none; leave them out with a scenario of its own")
+        found.append("faults: live mode causes none; give it a scenario without them")
     if scenario.cluster.autoscaler is not None:
         found.append("cluster.autoscaler: live mode starts none")
     for name, version in (("stable", scenario.versions.stable), *scenario.variants.items()):
@@ -229,7 +229,7 @@ def _router(router: Router) -> list[str]:
     if isinstance(router, KubeProxy) and router.affinity != "none":
         return ["affinity: all users of live mode come from one address"]
     if isinstance(router, IngressNginx) and router.affinity != "none":
-        return ["affinity: users of live mode keep no cookies that a router sets"]
+        return ["affinity: live mode sets none on the Ingresses that it makes"]
     return []
 
 

@@ -1,0 +1,106 @@
+"""What the commands that conduct trials refuse before they reach a cluster, and how they say it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from live.journal import Journal, Run
+from live.objects import Image
+from live.people import ABORT, approval
+from live.run import Asked, store
+from scenarios.load import load
+
+Call = Callable[..., Any]
+RUN = Run(
+    "0a1b2c3d", "me@here", "kind-lab", "uid", "https://127.0.0.1:6443", "2026-01-01T00:00:00+00:00", "h", 1
+)
+CALLED = "on-call-instead-of-guards"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--approve", "bob"], "--approve: expected NAME=after:DURATION"),
+        (["--approve", "bob=after:soon"], "--approve: expected a duration such as 150ms"),
+        (["--approve", "bob=after:3s"], "--approve: there is no 'bob'; there is none"),
+        (["-s", "nosuch"], "--strategy: there is no 'nosuch'; there is recreate, rolling, blue-green"),
+        (["-c", "nosuch"], "--candidate: there is no 'nosuch'; there is healthy, errors, crash"),
+        (["--image", ""], "--image: expected the name of an image"),
+        (["--own-images", "--ready-path", "ready"], "--ready-path: expected a path from / on; got 'ready'"),
+        (["--own-images"], "versions.stable.image: --own-images needs one"),
+        (["--ingress-address", "here"], "--ingress-address: expected HOST:PORT; got 'here'"),
+        (["--time-scale", "2"], "'--time-scale': Input should be less than or equal to 1"),
+        (["--max-rate", "10/s"], "traffic.rate: up to 80 requests per second; allowed: 10"),
+        (["--max-time", "5s"], "clock: settle and horizon are 31 s together; allowed: 5 s"),
+    ],
+)
+def test_a_run_refuses(called: Call, options: list[str], said: str) -> None:
+    answer = called("live", "run", "one-node", "--context", "kind-lab", *options)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+
+
+@pytest.mark.parametrize(
+    ("world", "said"),
+    [
+        ("slow-dependency", "faults: live mode causes none"),
+        (
+            "sticky-sessions -s both-sides-stick",
+            "affinity: live mode sets none on the Ingresses that it makes",
+        ),
+        ("autoscaler-in-the-middle", "cluster.autoscaler: live mode starts none"),
+    ],
+)
+def test_manifests_of_what_cannot_be_run_are_not_printed(called: Call, world: str, said: str) -> None:
+    answer = called("live", "manifests", *world.split())
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+
+
+def test_an_operator_of_the_scenario_is_taken(called: Call, tmp_path: Path) -> None:
+    absent = tmp_path / "none"
+    options = ("--context", "kind-lab", "--kubeconfig", str(absent), "--approve", "on_call=after:3s")
+    answer = called("live", "run", CALLED, *options)
+    assert answer.code == 2
+    assert answer.err.startswith(f"{absent}: cannot be read")
+
+
+@pytest.fixture
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+    monkeypatch.chdir(tmp_path)
+    journal = Journal.begin(Path("runs/live"), RUN)
+    world = load(CALLED)
+    store(
+        Asked(world, tuple(world.strategies), tuple(world.variants), 1, 1.0, Image("python")), journal.folder
+    )
+    return journal
+
+
+def test_a_run_that_goes_on_is_approved_and_aborted(called: Call, journal: Journal) -> None:
+    with journal:
+        assert called("live", "approve", RUN.id, "on_call").code == 0
+        assert (journal.folder / approval("on_call")).exists()
+        nobody = called("live", "approve", RUN.id, "bob")
+        assert (nobody.code, "NAME: there is no 'bob'; there is on_call" in nobody.err) == (2, True)
+        assert called("live", "abort", RUN.id).code == 0
+        assert (journal.folder / ABORT).exists()
+
+
+@pytest.mark.parametrize("command", [["abort", RUN.id], ["approve", RUN.id, "on_call"]])
+def test_nobody_reads_what_is_said_to_a_run_that_is_over(
+    called: Call, journal: Journal, command: list[str]
+) -> None:
+    journal.close()
+    answer = called("live", *command)
+    assert (answer.code, f"RUN: run {RUN.id} is not going on" in answer.err) == (2, True)
+    assert not (journal.folder / ABORT).exists()
+    assert not (journal.folder / approval("on_call")).exists()
+
+
+@pytest.mark.parametrize("command", [["abort", "other"], ["approve", "../..", "bob"]])
+def test_a_run_that_is_not_there(called: Call, journal: Journal, command: list[str]) -> None:
+    with journal:
+        answer = called("live", *command)
+    assert (answer.code, f"in runs/live; there is {RUN.id}" in answer.err) == (2, True)
