@@ -119,7 +119,7 @@ FolderOption = Annotated[
 
 
 class Terminated(Exception):
-    """SIGTERM came."""
+    """SIGTERM or SIGHUP came."""
 
 
 @app.command()
@@ -530,6 +530,8 @@ def entry() -> None:
 def main() -> None:
     """Run the command line and exit: every expected failure is one clear message and its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # a terminal that is closed; nohup ignores it
+        signal.signal(signal.SIGHUP, _terminate)
     assert app.info.help is not None
     app.info.help = str(app.info.help).replace("WORLDS", ", ".join(library()))
     try:

@@ -218,6 +218,29 @@ def test_ctrl_c_leaves_what_was_finished(tmp_path: Path) -> None:
     assert b"BAD" in out
 
 
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_terminal_that_is_closed_ends_it_in_order_unless_it_was_to_go_on(ignored: bool) -> None:
+    """As `nohup` has it: who ignores SIGHUP from the start goes on."""
+    before = "signal.SIG_IGN" if ignored else "signal.SIG_DFL"
+    program = f"""
+import os, signal, rolloutlab_cli
+signal.signal(signal.SIGHUP, {before})
+def hung_up(**_):
+    try:
+        os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        print("cleaned up", flush=True)
+hung_up.info = rolloutlab_cli.app.info
+rolloutlab_cli.app = hung_up
+rolloutlab_cli.main()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(rolloutlab_cli.__file__).parent)}
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == (0 if ignored else 143), ended.stderr
+    assert ended.stdout == "cleaned up\n"
+
+
 def wait_for_a_record(folder: Path) -> None:
     """Until the first seed has been simulated."""
     deadline = time.monotonic() + 120
