@@ -58,6 +58,7 @@ class Sight:
     wanted: dict[Pool, Wanted] = field(default_factory=dict)
     events: list[tuple[float, int, PodEvent]] = field(default_factory=list)
     _own: dict[Pool, set[int]] = field(default_factory=dict)
+    _removed: list[Pool] = field(default_factory=list)
 
     # --- what is told ----------------------------------------------------------------------------
 
@@ -141,12 +142,16 @@ class Sight:
         self._own.setdefault(name, set()).add(generation)
         self.deployment(answer)
 
+    def removed(self, seen: Object) -> None:
+        """A Deployment is gone, which no release deletes: somebody cleaned up while it went on."""
+        self._removed.append(str(seen["metadata"]["name"]))
+
     @property
     def meddled(self) -> list[str]:
         """What somebody else changed: generations of Deployments between the first seen and the last that no
         write of this trial led to. To be asked when all writes are answered: news may overtake an answer.
         """
-        found = []
+        found = [f"Deployment {name} was deleted by somebody else" for name in self._removed]
         for name, own in self._own.items():
             strange = set(range(min(own), self.wanted[name].generation + 1)) - own
             if strange:

@@ -311,7 +311,9 @@ class LiveWorld:
         what, change = news
         if what == "pod":
             self._noticed |= self.sight.pod(change.kind, change.object, change.at - self.t0)
-        elif change.kind != "deleted":
+        elif change.kind == "deleted":
+            self.sight.removed(change.object)
+        else:
             self._noticed |= self.sight.deployment(change.object)
 
     def _answered(self, answer: Answer) -> None:

@@ -116,6 +116,13 @@ def test_somebody_elses_change_is_noted() -> None:
     assert sight.meddled == ["Deployment main was changed by somebody else (generation 3, 4)"]
 
 
+def test_a_clean_up_by_somebody_else_is_noted() -> None:
+    sight = Sight(("main",))
+    sight.deployment(deployment(1))
+    sight.removed(deployment(1))
+    assert sight.meddled == ["Deployment main was deleted by somebody else"]
+
+
 def test_a_deadline_exceeded_counts_once_the_controller_has_seen_the_change() -> None:
     sight = Sight(("main",))
     sight.deployment(deployment(1, reason="ProgressDeadlineExceeded"))
