@@ -32,7 +32,6 @@ from scenarios.scenario import Scenario
 
 FORMAT = "rolloutlab.agreement/1"
 Json = Any
-LEAST_SEEDS = 32
 TOLD = (
     "failed_requests",
     "blast_requests",

@@ -19,6 +19,7 @@ from reports.files import put
 from reports.nearness import SHIFT
 from reports.repeats import Repeats
 from reports.svg import inline
+from reports.template import environment
 from reports.words import plain
 from scenarios.decode import RecordError
 
@@ -81,11 +82,4 @@ def page(document: Mapping[str, Any], pictures: Sequence[Any], command: str) -> 
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("reports", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("agreement.html.j2")
+    return environment().get_template("agreement.html.j2")

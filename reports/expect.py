@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reports.digits import tidy
-from reports.require import Told
+from reports.require import Told, in_words
 from reports.words import listed, plain, quantity
 from scenarios.answered import Counts, Judged, Probed
 from scenarios.answered import judged as judge
 from scenarios.expect import END, Expectation
-from scenarios.result import Result
 from scenarios.scenario import Scenario
 
 Json = Any
@@ -35,15 +34,7 @@ def judged(scenario: Scenario, runs: Runs, problems: Mapping[str, str]) -> list[
 
 def told(document: Mapping[str, Json]) -> tuple[Told, ...]:
     """Every expectation of a comparison in words."""
-    return tuple(
-        Told(
-            Result(entry["result"]),
-            plain(entry["name"]),
-            plain(f"{entry['strategy']} with {entry['candidate']}"),
-            plain(entry["message"]),
-        )
-        for entry in document.get("expectations", ())
-    )
+    return in_words(document.get("expectations", ()))
 
 
 def alone(expected: Expectation, probed: Probed) -> Told:

@@ -10,6 +10,7 @@ from reports.advice import advice
 from reports.columns import COLUMNS
 from reports.demands import demands
 from reports.findings import Mark, blocks
+from reports.template import environment
 from reports.words import listed, plain
 from scenarios.scenario import Scenario
 
@@ -42,12 +43,6 @@ def summary(document: Mapping[str, Any]) -> str:
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("reports", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["Mark"] = Mark
-    return environment.get_template("notebook.html.j2")
+    shown = environment()
+    shown.globals["Mark"] = Mark
+    return shown.get_template("notebook.html.j2")

@@ -25,6 +25,7 @@ from reports.demands import demands
 from reports.files import put
 from reports.findings import Block, Document, Mark, blocks, is_bad, shown
 from reports.svg import inline
+from reports.template import environment
 from reports.words import Written, plain, quantity, share
 from scenarios.record import Record
 from scenarios.scenario import Scenario
@@ -233,14 +234,8 @@ def _tied(block: Block) -> list[tuple[str, list[str], list[str]]]:
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("reports", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
+    shown = environment()
+    shown.filters.update(
         plain=plain,
         plain_lines=_plain_lines,
         width=_width,
@@ -250,5 +245,5 @@ def _template() -> jinja2.Template:
         mean=_mean,
         tied=_tied,
     )
-    environment.globals["Mark"] = Mark
-    return environment.get_template("report.html.j2")
+    shown.globals["Mark"] = Mark
+    return shown.get_template("report.html.j2")

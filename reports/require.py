@@ -5,7 +5,7 @@ interval keeps the limit, broken if the whole interval breaks it, and undecided 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,11 @@ def worst(document: Mapping[str, Json]) -> Result:
 
 def told(document: Mapping[str, Json]) -> tuple[Told, ...]:
     """Every requirement of a comparison in words."""
+    return in_words(document.get("requirements", ()))
+
+
+def in_words(judged: Iterable[Json]) -> tuple[Told, ...]:
+    """Entries of a comparison's requirements, or expectations, in words."""
     return tuple(
         Told(
             Result(entry["result"]),
@@ -70,7 +75,7 @@ def told(document: Mapping[str, Json]) -> tuple[Told, ...]:
             plain(f"{entry['strategy']} with {entry['candidate']}"),
             plain(entry["message"]),
         )
-        for entry in document.get("requirements", ())
+        for entry in judged
     )
 
 
