@@ -4,11 +4,9 @@ Exit codes: 0 measured · 2 bad input · 3 measured, but not as intended · 4 re
 failed · 6 something of ours is left on it · 130 or 143 interrupted and cleaned up.
 """
 
-import getpass
 import json
 import os
 import secrets
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,7 +47,6 @@ if TYPE_CHECKING:
     from live.api import Api
     from live.calibrate import Measured
     from live.delays import Row, Spread
-    from live.journal import Run
     from scenarios.overlay import Origin, Overlay
 
 SOURCE = "calibration"
@@ -109,9 +106,10 @@ def _measured(api: "Api", run_id: str, asked: Any) -> "tuple[Measured, Overlay]"
     from live import delays
     from live.calibrate import calibrate as measure
     from live.journal import Journal
+    from live.run import by_this_process
 
-    run = _run(run_id, api)
     target = api.target
+    run = by_this_process(run_id, target, command_line(), SOURCE)
     say(f"[bold]Calibration {run_id}[/bold] on {escape(target.context)} (cluster {target.uid})")
     with Journal.begin(ROOT, run) as journal, _progress() as step:
         origin_of = _versions(api)
@@ -119,26 +117,6 @@ def _measured(api: "Api", run_id: str, asked: Any) -> "tuple[Measured, Overlay]"
         overlay = delays.overlay(measured.samples, _origin(api, run_id, origin_of))
         journal.finished("calibrated")
     return measured, overlay
-
-
-def _run(run_id: str, api: "Api") -> "Run":
-    from live.journal import Run
-
-    target, host = api.target, socket.gethostname()
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    owner = f"{getpass.getuser()}@{host}"
-    return Run(
-        run_id,
-        owner,
-        target.context,
-        target.uid,
-        target.server,
-        started,
-        host,
-        os.getpid(),
-        command_line(),
-        SOURCE,
-    )
 
 
 def _versions(api: "Api") -> dict[str, str]:

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from live.api import Api
+from live.outcome import VERSION
 from live.replay import Entry
 
 ANSWERS = 5
 """So many good answers in a row, on connections of their own, before a trial counts on an entry."""
-
-VERSION_HEADER = "X-Rolloutlab-Version"
 
 
 class NoEntry(Exception):
@@ -79,8 +78,8 @@ def _asked(entry: Entry, expected: str | None, path: str) -> str:
         return str(error) or type(error).__name__
     finally:
         connection.close()
-    told = answer.getheader(VERSION_HEADER)
+    told = answer.getheader(VERSION)
     if expected is not None and told != expected:
-        return f"status {answer.status}, {VERSION_HEADER}: {told or 'absent'}, expected {expected}"
+        return f"status {answer.status}, {VERSION}: {told or 'absent'}, expected {expected}"
     # a version that errs by design answers all the same
     return f"status {answer.status}" if expected is None and answer.status >= 500 else ""

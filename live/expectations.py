@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from live import expect
 from live.address import address
+from live.outcome import VERSION
 from live.replay import Entry
 from scenarios.answered import Probed
 from scenarios.checked import Sending
@@ -16,7 +17,6 @@ from scenarios.plan import CANDIDATE, STABLE
 from scenarios.record import Trial
 
 RATE, LANES, LONGEST = 200.0, 8, 60.0
-NAMES = "X-Rolloutlab-Version"
 
 
 @dataclass
@@ -61,6 +61,6 @@ class Expectations:
         """What tells the versions' answers apart: their own marks, else the demo app's header."""
         scenario, candidate = self.trial.scenario, str(self.trial.candidate)
         return {
-            name: scenario.version(name, candidate).answers or Answers(headers={NAMES: name})
+            name: scenario.version(name, candidate).answers or Answers(headers={VERSION: name})
             for name in (STABLE, CANDIDATE)
         }

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from live import behaviour, load
-from live.api import Api
+from live.api import Api, Target
 from live.entry import NoEntry
 from live.journal import Journal, Run, entries, run_of
 from live.objects import Image, unsupported
@@ -75,22 +75,26 @@ class Failed:
     why: str
 
 
-def begin(api: Api, asked: Asked, root: Path, command: str) -> Journal:
-    """A new run's folder below `root`, with its journal and what was asked for. To be closed."""
-    target = api.target
-    run = Run(
-        secrets.token_hex(4),
-        f"{getpass.getuser()}@{socket.gethostname()}",
+def by_this_process(run: str, target: Target, command: str, source: str) -> Run:
+    """A run on this cluster that this process begins now."""
+    host = socket.gethostname()
+    return Run(
+        run,
+        f"{getpass.getuser()}@{host}",
         target.context,
         target.uid,
         target.server,
         datetime.now(UTC).isoformat(timespec="seconds"),
-        socket.gethostname(),
+        host,
         os.getpid(),
         command,
-        asked.source,
+        source,
     )
-    journal = Journal.begin(root, run)
+
+
+def begin(api: Api, asked: Asked, root: Path, command: str) -> Journal:
+    """A new run's folder below `root`, with its journal and what was asked for. To be closed."""
+    journal = Journal.begin(root, by_this_process(secrets.token_hex(4), api.target, command, asked.source))
     store(asked, journal.folder)
     return journal
 

@@ -9,8 +9,6 @@ from live import journal
 from live.journal import Entry, Run
 from live.namespaces import Claim
 
-ROOT = Path("runs/live")
-
 
 class Standing(StrEnum):
     """Of a run: its process lives, it came to its own end, or it did not."""
@@ -39,7 +37,7 @@ class Illegible:
     why: str
 
 
-def known(root: Path = ROOT) -> list[Known | Illegible]:
+def known(root: Path) -> list[Known | Illegible]:
     """All runs with a folder below `root`, the oldest first; those that cannot be read last."""
     found = [_known(folder) for folder in journal.folders(root)]
     return sorted(found, key=lambda one: one.run.started if isinstance(one, Known) else "~")
