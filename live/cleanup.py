@@ -95,6 +95,17 @@ def clean(
     return Cleaned(absent, foreign, failed) + ended
 
 
+def clean_though_interrupted(
+    api: Cluster, claimed: Collection[Claim], gone: Callable[[str], None] = lambda _name: None
+) -> Cleaned:
+    """`clean`, finished before an interrupt is passed on; a second one is at once."""
+    try:
+        return clean(api, claimed, gone)
+    except BaseException:
+        clean(api, claimed, gone)
+        raise
+
+
 def clean_run(api: Cluster, run: Known, waiting: Waiting = PATIENT) -> Cleaned:
     """`clean` for a run of which the journal is on disk, noting there what is gone.
 

@@ -131,18 +131,20 @@ def own_namespace(
     Raises Incomplete where it could not be deleted, OSError where the journal cannot be written.
     """
     journal.intend(marks.name, marks.token, context=api.target.context, cluster=api.target.uid)
-    claim = Claim(marks.name, marks.token, None)
+    claim, whole = Claim(marks.name, marks.token, None), False
     try:
         tell(f"namespace {marks.name}")
         there = api.create("/api/v1/namespaces", namespace_manifest(marks, security))
         claim = replace(claim, uid=there["metadata"]["uid"])
         journal.created(marks.name, claim.uid or "")
         yield
+        whole = True
     finally:
         try:
             tell(f"delete namespace {marks.name}")
         finally:  # also where nobody reads any more what is told, as behind a pipe that an interrupt ended
-            cleaned = cleanup.clean(api, [claim], journal.gone)
+            clean = cleanup.clean_though_interrupted if whole else cleanup.clean
+            cleaned = clean(api, [claim], journal.gone)
             if cleaned.remains:
                 raise Incomplete(cleaned)
 

@@ -24,6 +24,7 @@ class Cluster:
     """Namespaces as an API server keeps them."""
 
     there: dict[str, Any] = field(default_factory=dict)
+    interrupts: int = 0
     target: Target = field(default_factory=lambda: Target("kind-try", RUN.server, RUN.cluster, "v1"))
 
     def create(self, _path: str, manifest: Any) -> Any:
@@ -40,6 +41,9 @@ class Cluster:
         return {"items": []}
 
     def delete(self, path: str, *, uid: str, grace: int | None = None) -> None:
+        if self.interrupts:
+            self.interrupts -= 1
+            raise KeyboardInterrupt
         assert (uid, grace) == ("u1", None)
         del self.there[path.rpartition("/")[2]]
 
@@ -64,3 +68,24 @@ def test_it_is_deleted_though_nobody_reads_what_is_told(tmp_path: Path, broken: 
     (known,) = runs.known(tmp_path)
     assert isinstance(known, Known)
     assert known.claims == ()
+
+
+@pytest.mark.parametrize(("interrupts", "left"), [(1, []), (2, [MARKS.name])])
+def test_the_first_interrupt_cleans_up_though_it_comes_in_the_clean_up(
+    tmp_path: Path, interrupts: int, left: list[str]
+) -> None:
+    cluster = Cluster(interrupts=interrupts)
+    with Journal.begin(tmp_path, RUN) as journal:
+        api: Any = cluster
+        with pytest.raises(KeyboardInterrupt), own_namespace(api, journal, MARKS, lambda _text: None):
+            pass
+    assert [*cluster.there] == left
+
+
+def test_the_second_interrupt_leaves_at_once(tmp_path: Path) -> None:
+    cluster = Cluster(interrupts=1)
+    with Journal.begin(tmp_path, RUN) as journal:
+        api: Any = cluster
+        with pytest.raises(KeyboardInterrupt), own_namespace(api, journal, MARKS, lambda _text: None):
+            raise KeyboardInterrupt
+    assert [*cluster.there] == [MARKS.name]
