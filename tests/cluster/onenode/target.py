@@ -17,7 +17,7 @@ INGRESS = (
     "ingress-nginx",
     "ingress-nginx-controller",
 )  # the Service's namespace and name, as upstream installs it
-ELSEWHERE = "python:3.11-slim"  # the image where nothing is said
+ELSEWHERE = "python:3.13-slim"  # the image where nothing is said, as the command line has it
 
 
 @dataclass(frozen=True)
