@@ -3,6 +3,7 @@
 Long, as every command has its options here; what they do is elsewhere.
 """
 
+import inspect
 import json
 import os
 import shlex
@@ -527,6 +528,16 @@ def entry() -> None:
         os._exit(end.code if isinstance(end.code, int) else 0)
 
 
+def _let_flow(commands: typer.Typer) -> None:
+    """Have help break its lines where the terminal ends; typer keeps those of the docstrings."""
+    for command in commands.registered_commands:
+        paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for group in commands.registered_groups:
+        if group.typer_instance is not None:
+            _let_flow(group.typer_instance)
+
+
 def main() -> None:
     """Run the command line and exit: every expected failure is one clear message and its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
@@ -534,6 +545,7 @@ def main() -> None:
         signal.signal(signal.SIGHUP, _terminate)
     assert app.info.help is not None
     app.info.help = str(app.info.help).replace("WORLDS", ", ".join(library()))
+    _let_flow(app)
     try:
         code = app(standalone_mode=False)
     except ScenarioError as error:

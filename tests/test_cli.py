@@ -241,6 +241,22 @@ rolloutlab_cli.main()
     assert ended.stdout == "cleaned up\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "flows"),
+    [
+        (["agree"], "something else that was measured differs too."),
+        (["live", "cleanup"], "with --expired also those whose marks are complete"),
+    ],
+)
+def test_help_breaks_its_lines_where_the_terminal_ends(
+    call: Call, monkeypatch: pytest.MonkeyPatch, command: list[str], flows: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    answer = call(*command, "--help")
+    assert answer.code == 0
+    assert flows in answer.out
+
+
 def wait_for_a_record(folder: Path) -> None:
     """Until the first seed has been simulated."""
     deadline = time.monotonic() + 120
