@@ -240,7 +240,10 @@ def _own_pods(document: dict[str, Any], version: Version) -> None:
 
 
 def from_document(document: dict[str, Any]) -> Scenario:
-    """The scenario of `as_document`. Raises ScenarioError."""
+    """The scenario of `as_document`. Raises ScenarioError, also for what is no document at all."""
+    if not isinstance(document, dict):
+        text = "expected keys with values, as a resolved scenario has them"
+        raise ScenarioError([Problem("", None, text, shown(document), "document")])
     order = document.get("order")
     inside = {key: value for key, value in document.items() if key != "order"}
     if isinstance(order, dict):

@@ -349,6 +349,7 @@ def test_arrays_are_exactly_those_expected(small: Record, tmp_path: Path) -> Non
         (("trial", "seed"), True, "trial: seed"),
         (("trial", "seed"), 10**400, None),
         (("trial", "scenario", "service"), {"replicas": 0}, "trial: scenario"),
+        (("trial", "scenario"), [], "scenario: document: expected keys with values"),
         (("outcome", "verdict"), "won", "outcome: verdict"),
         (("outcome", "decided_at"), "Infinity", "outcome: decided_at"),
         (("observed", 0, "t"), None, "observed: 0: t"),
