@@ -7,6 +7,7 @@ that was cut short has measured nothing and is begun again.
 
 import getpass
 import json
+import math
 import os
 import secrets
 import socket
@@ -205,7 +206,7 @@ def stored(folder: Path) -> Asked:
         document = json.loads((folder / ASKED).read_text(encoding="utf-8"))
         if document["format"] != FORMAT:
             raise ValueError(f"expected format {FORMAT}")
-        return Asked(
+        asked = Asked(
             loading.from_document(document["scenario"]),
             tuple(document["strategies"]),
             tuple(document["candidates"]),
@@ -215,5 +216,26 @@ def stored(folder: Path) -> Asked:
             str(document["source"]),
             float(document["lifetime"]),
         )
+        if wrong := _wrong(asked):
+            raise ValueError(wrong)
+        return asked
     except (OSError, ValueError, KeyError, TypeError, ScenarioError) as error:
         raise Unfit(f"{folder / ASKED}: cannot be read: {error}") from None
+
+
+def _wrong(asked: Asked) -> str:
+    """What no run was ever asked for; empty where all may have been."""
+    world, image = asked.scenario, asked.image
+    for key, names, known in (
+        ("strategies", asked.strategies, world.strategies),
+        ("candidates", asked.candidates, world.variants),
+    ):
+        unknown = [str(name) for name in names if name not in known]
+        if unknown or not names:
+            return f"{key}: expected some of {', '.join(known)}; got {', '.join(unknown) or 'none'}"
+    if asked.repeats < 1 or not 0 < asked.time_scale <= 1 or not 0 < asked.lifetime < math.inf:
+        return f"repeats {asked.repeats}, time_scale {asked.time_scale}, lifetime {asked.lifetime}"
+    texts = [image.ready_path, *([] if image.demo is None else [image.demo])]
+    if type(image.port) is not int or not all(isinstance(text, str) for text in texts):
+        return f"image: {image}"
+    return ""

@@ -1,5 +1,7 @@
 """What the commands that conduct trials refuse before they reach a cluster, and how they say it."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 from live.journal import Journal, Run
 from live.objects import Image
 from live.people import ABORT, approval
-from live.run import Asked, store
+from live.run import Asked, Unfit, store, stored
 from scenarios.load import load
 
 Call = Callable[..., Any]
@@ -104,3 +106,27 @@ def test_a_run_that_is_not_there(called: Call, journal: Journal, command: list[s
     with journal:
         answer = called("live", *command)
     assert (answer.code, f"in runs/live; there is {RUN.id}" in answer.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("strategies", ["nosuch"], "strategies: expected some of recreate, rolling"),
+        ("strategies", "rolling", "got r, o, l"),
+        ("candidates", [], "got none"),
+        ("repeats", -5, "repeats -5"),
+        ("time_scale", "nan", "time_scale nan"),
+        ("lifetime", "inf", "lifetime inf"),
+        ("image", {"demo": 5}, "image: "),
+        ("image", {"demo": "x", "port": "y"}, "image: "),
+        ("image", {"demon": "x"}, "unexpected keyword argument"),
+        ("scenario", 5, "cannot be read"),
+    ],
+)
+def test_what_a_run_was_asked_is_read_strictly(tmp_path: Path, key: str, value: Any, said: str) -> None:
+    store(Asked(load("one-node"), ("rolling",), ("errors",), 1, 1.0, Image("x")), tmp_path)
+    assert stored(tmp_path).strategies == ("rolling",)
+    path = tmp_path / "asked.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(Unfit, match=re.escape(said)):
+        stored(tmp_path)

@@ -12,7 +12,7 @@ Call = Callable[..., Any]
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("one-node", "--own-images"), "stable: no image is named"),
+        (("one-node", "--own-images"), "versions.stable.image: --own-images needs one"),
         (("slow-dependency",), "faults.0.slow_dependency: the demo app cannot"),
     ],
 )
