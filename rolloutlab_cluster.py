@@ -76,9 +76,10 @@ def failures(finish: str = "") -> Iterator[None]:
     from live.journal import Busy, JournalError
     from live.load import NotReady as NoTraffic
     from live.objects import Unsupported
+    from live.own_namespace import Incomplete
     from live.run import Unfit
     from live.target import Unreadable, Unsafe
-    from live.trial import Incomplete, NotReady
+    from live.trial import NotReady
 
     try:
         yield

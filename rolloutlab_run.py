@@ -333,9 +333,10 @@ def _begin(asked: "Asked", where: _Where) -> None:
 def _go_on(asked: "Asked", where: _Where, folder: Path) -> None:
     from live import cleanup
     from live.journal import Journal, entries, run_of
+    from live.own_namespace import Incomplete
     from live.runs import claims
     from live.target import Unsafe
-    from live.trial import WORKSHOP, Incomplete
+    from live.trial import WORKSHOP
 
     api, before = connected(where.context, where.kubeconfig, where.cluster_uid), run_of(folder)
     if before.cluster != api.target.uid:

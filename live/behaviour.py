@@ -198,11 +198,11 @@ class Loss:
 
 def losses(scenario: Scenario) -> tuple[Loss, ...]:
     """What is lost where an image of the user's own answers in place of the demo app."""
-    unknown = [Loss(BY_VERSION, False, _NO_VERSION)] if not _told_apart(scenario) else []
+    unknown = [Loss(BY_VERSION, False, _NO_VERSION)] if not told_apart(scenario) else []
     return (*unknown, *_ALWAYS)
 
 
-def _told_apart(scenario: Scenario) -> bool:
+def told_apart(scenario: Scenario) -> bool:
     """Whether `answers` tells stable from every candidate: each has some, and none has all of another's."""
     stable = scenario.versions.stable.answers
     for version in scenario.variants.values():

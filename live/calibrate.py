@@ -24,9 +24,10 @@ from live.delays import Life, Pair, Samples
 from live.journal import Journal
 from live.lives import Lane
 from live.namespaces import Marks
+from live.own_namespace import expiry, own_namespace
 from live.site import INGRESS, ROUTERS, SERVICE, WORK, Asked, Site, filled, running
 from live.switches import Switched
-from live.trial import PATIENCE, SLACK, expiry, own_namespace
+from live.trial import PATIENCE, SLACK
 from scenarios.plan import CANDIDATE
 from scenarios.tally import Status
 

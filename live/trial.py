@@ -3,24 +3,22 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from live import behaviour, cleanup, load, objects
+from live import behaviour, load, objects
 from live import rows as rows_of
 from live.api import Api
-from live.cleanup import Cleaned
 from live.entry import answers, ingress_address, node_address
 from live.expectations import Expectations
 from live.journal import Journal
-from live.namespaces import Claim, Marks
-from live.namespaces import manifest as namespace_manifest
+from live.namespaces import Marks
 from live.objects import Image, Made
+from live.own_namespace import expiry, own_namespace
 from live.paths import apps, core, networking
 from live.people import Callers
 from live.replay import Entry
@@ -39,13 +37,6 @@ WORKSHOP = ".sending-"
 
 PATIENCE = 120.0
 """Seconds for pods to become ready, and for users to get in, before the trial is given up."""
-
-
-class Incomplete(Exception):
-    """A namespace could not be deleted."""
-
-    def __init__(self, cleaned: Cleaned) -> None:
-        super().__init__("; ".join(f"{left.name} is still there: {left.why}" for left in cleaned.remains))
 
 
 class NotReady(Exception):
@@ -117,40 +108,7 @@ def conduct(place: Place, trial: Trial, number: int, shown: Shown) -> Done:
     return _stored(place, folder, record, traffic, sent, trouble, begun)
 
 
-# --- the namespace ----------------------------------------------------------------------------------
-
-
-@contextmanager
-def own_namespace(
-    api: Api, journal: Journal, marks: Marks, tell: Callable[[str], None], security: str = "restricted"
-) -> Iterator[None]:
-    """It is there within, and gone afterwards; the journal knows of it before the cluster does.
-
-    `security` is the Pod Security Standard that its pods must keep to.
-
-    Raises Incomplete where it could not be deleted, OSError where the journal cannot be written.
-    """
-    journal.intend(marks.name, marks.token, context=api.target.context, cluster=api.target.uid)
-    claim, whole = Claim(marks.name, marks.token, None), False
-    try:
-        tell(f"namespace {marks.name}")
-        there = api.create("/api/v1/namespaces", namespace_manifest(marks, security))
-        claim = replace(claim, uid=there["metadata"]["uid"])
-        journal.created(marks.name, claim.uid or "")
-        yield
-        whole = True
-    finally:
-        try:
-            tell(f"delete namespace {marks.name}")
-        finally:  # also where nobody reads any more what is told, as behind a pipe that an interrupt ended
-            clean = cleanup.clean_though_interrupted if whole else cleanup.clean
-            cleaned = clean(api, [claim], journal.gone)
-            if cleaned.remains:
-                raise Incomplete(cleaned)
-
-
-def expiry(lifetime: float) -> datetime:
-    return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=round(lifetime))
+# --- what stands there -----------------------------------------------------------------------------
 
 
 def manifests(trial: Trial, image: Image, namespace: str) -> list[dict[str, Any]]:
@@ -246,7 +204,9 @@ def _release(
     world.start()
     try:
         _wait_for_pods(world)
-        expected = STABLE if made.image.demo is not None else None
+        # by `answers` or by the header: where nothing tells, no route would ever be seen in force
+        by_header = made.image.demo is not None or not behaviour.told_apart(trial.scenario)
+        expected = STABLE if by_header else None
         answers(entry, expected, PATIENCE)
         settle = float(trial.scenario.clock.settle)
         t0 = time.monotonic() + SLACK + settle

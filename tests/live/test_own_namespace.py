@@ -11,9 +11,9 @@ from live import runs
 from live.api import Refused
 from live.journal import Journal, Run
 from live.namespaces import Marks
+from live.own_namespace import own_namespace
 from live.runs import Known
 from live.target import Target
-from live.trial import own_namespace
 
 RUN = Run("0a1b2c3d", "ann@desk", "kind-try", "c1", "https://127.0.0.1:1", "2026-11-20T10:00:00Z", "desk", 42)
 MARKS = Marks(RUN.id, 0, RUN.owner, datetime(2026, 11, 20, 12, tzinfo=UTC) + timedelta(hours=1), "f" * 32)
