@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -187,6 +188,7 @@ def _wanted(
     from live.capacity import largest
     from live.doctor import Wanted
     from live.objects import Image
+    from live.run import Asked, fit
     from scenarios.routers import IngressNginx
 
     if scenario is None:
@@ -203,6 +205,8 @@ def _wanted(
             raise typer.BadParameter(f"there is no {name!r}; there is {there}", param_hint="--strategy")
         if name in impossible:
             raise typer.BadParameter(f"{name}: {impossible[name]}", param_hint="--strategy")
+    with failures():
+        fit(Asked(world, tuple(chosen), tuple(world.variants), 1, 1.0, Image(image)), inf, inf)
     routers = [world.routers[world.strategies[name].strategy.via] for name in chosen]
     ingress = any(isinstance(router, IngressNginx) for router in routers)
     return Wanted(largest(world, chosen, Image(image)) if chosen else None, image, ingress)
@@ -286,7 +290,7 @@ def _seconds(option: str, text: str) -> float:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from None
+        raise typer.BadParameter(f"{error}; got {text!r}", param_hint=option) from None
 
 
 def _server_now(api: "Api") -> datetime:

@@ -61,6 +61,13 @@ def test_manifests_of_what_cannot_be_run_are_not_printed(called: Call, world: st
     assert said in answer.err
 
 
+def test_the_doctor_refuses_what_a_run_refuses(called: Call) -> None:
+    options = ("--context", "kind-lab", "--scenario", "slow-dependency")
+    answer = called("live", "doctor", *options)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == called("live", "run", "slow-dependency", "--context", "kind-lab").err
+
+
 def test_an_operator_of_the_scenario_is_taken(called: Call, tmp_path: Path) -> None:
     absent = tmp_path / "none"
     options = ("--context", "kind-lab", "--kubeconfig", str(absent), "--approve", "on_call=after:3s")
