@@ -54,7 +54,10 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One pod. `closed` is when its process let go of its connections, `silent` when its address was gone."""
+    """One pod. `closed` is when its process let go of its connections, `silent` when its address was gone.
+
+    `gone` is when the API no longer has it.
+    """
 
     created: float
     running: float
@@ -66,6 +69,7 @@ class Life:
     deleted: float
     closed: float
     silent: float | None
+    gone: float
     margin: float
 
     @property
@@ -133,6 +137,7 @@ def _of_life(life: Life) -> Iterator[tuple[str, float]]:
     yield "sigterm", life.closed - life.deleted
     if life.silent is not None:
         yield "address", life.silent - life.closed
+        yield "removal", life.gone - life.silent
 
 
 def of_service(pairs: Iterable[Pair]) -> dict[str, list[float]]:
@@ -192,6 +197,7 @@ def default(key: str) -> Spread:
         "readiness": kubelet.REPORT / SECOND,
         "sigterm": float(delays.sigterm),
         "address": float(delays.address),
+        "removal": float(delays.removal),
         "start": 0.0,
         "service": 0.0,
         "proxy_sync": float(KubeProxy(kind="kube-proxy").min_sync_period),
@@ -235,7 +241,9 @@ def notes(samples: Samples, lives: Sequence[Life]) -> list[str]:
         "their processes to ±5 ms",
     ]
     if "address" not in samples:
-        found.append("no pod's address was seen to fall silent: address keeps what the scenario says")
+        found.append(
+            "no pod's address was seen to fall silent: address and removal keep what the scenario says"
+        )
     return found
 
 

@@ -118,11 +118,11 @@ class Lane:
             told = exchanges[0].told
             self._pause(told.listening - ours + GROWN - time.monotonic())
             closed, silent = self._ended(pod, kept)
-        self.told.wait(self.pool, "gone", pod.name)
+        gone = self.told.wait(self.pool, "gone", pod.name).at["gone"]
         return Life(
             pod.at["created"], pod.at["running"], pod.at["ready"],
             told.began - ours, told.declared, told.listening - ours, told.probed - ours,
-            pod.at["deleted"], closed, silent, margin,
+            pod.at["deleted"], closed, silent, gone, margin,
         )  # fmt: skip
 
     def _pause(self, seconds: float) -> None:

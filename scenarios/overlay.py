@@ -65,7 +65,7 @@ class Delays(Model):
 
     Kubernetes' own delays as in `cluster.delays`. Two are clocks' periods there and lags here, evenly spread
     over the period, which is therefore twice the mean (of relist: of what goes beyond the least that the
-    model of the kubelet has). Two are constants there: the mean is taken.
+    model of the kubelet has). Three are constants there: the mean is taken.
     """
 
     api: Quantified | None = Field(None, description="a write sent to its answer")
@@ -77,6 +77,7 @@ class Delays(Model):
     endpoints: Quantified | None = Field(None, description="EndpointSlice changed to seen by one proxy")
     sigterm: Quantified | None = Field(None, description="pod deleted to SIGTERM begun")
     address: Quantified | None = Field(None, description="process gone to address gone")
+    removal: Quantified | None = Field(None, description="address gone to pod gone")
     start: Quantified | None = Field(
         None, description="process running to listening, beyond what the version declares"
     )
@@ -196,6 +197,7 @@ def _clusters(document: Document, delays: Delays) -> None:
         _set(document, "relist", 2 * max(0.0, beyond))
     _set(document, "sigterm", _mean(delays.sigterm))
     _set(document, "address", _mean(delays.address))
+    _set(document, "removal", _mean(delays.removal))
 
 
 def _versions(document: Document, scenario: Scenario, delays: Delays) -> None:

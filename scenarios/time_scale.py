@@ -111,7 +111,7 @@ KEPT: Mapping[str, str] = {
     **{f"cluster.pods.{key}": why for key, why in _POD.items()},
     **{
         f"cluster.delays.{key}": "Kubernetes' own"
-        for key in ("api", "container", "relist", "endpoints", "sigterm", "address")
+        for key in ("api", "container", "relist", "endpoints", "sigterm", "address", "removal")
     },
     "cluster.autoscaler.every": "a flag of Kubernetes' own controller",
     "cluster.autoscaler.stabilization": "a setting of the service, not of its release",

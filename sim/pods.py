@@ -35,6 +35,9 @@ class Listener(Protocol):
     def address_appeared(self, pod: "Pod") -> None:
         """The pod got an address and stands in the EndpointSlice, not ready."""
 
+    def address_gone(self, pod: "Pod") -> None:
+        """Nothing answers there any more; the pod is still to be removed."""
+
     def changed(self, pod: "Pod") -> None:
         """Readiness turned, or the pod is going or gone."""
 
@@ -63,6 +66,7 @@ class Pod:
         "requests",
         "restarts",
         "running_since",
+        "silent",
         "slot",
         "started",
         "starts",
@@ -92,7 +96,7 @@ class Pod:
         self.restarts = self.backoffs = 0
         self.outages = 0  # of its node; what was planned before one is void
         self.started = self.addressed = self.terminating = self.gone = False
-        self.listening = self.lost = False
+        self.listening = self.lost = self.silent = False
         self.liveness = Liveness.of(self)
         listener.happened(self, PodEvent.CREATED)
 
@@ -406,15 +410,31 @@ class Pod:
         self.later(self.clock.now + nanoseconds(self.kit.delays.address), self._vanish)
 
     def _vanish(self) -> None:
+        """Its address goes, and the pod with it, or once the kubelet has cleaned up."""
+        if self.gone:
+            return
+        removal = nanoseconds(self.kit.delays.removal)
+        if not self.started or not removal:
+            self._remove()
+            return
+        self._fall_silent()
+        self.listener.address_gone(self)
+        self.later(self.clock.now + removal, self._remove)
+
+    def _remove(self) -> None:
         if self.gone:
             return
         self.gone = True
         self.listener.happened(self, PodEvent.GONE)
-        if self.slot >= 0:
+        self._fall_silent()
+        self.listener.changed(self)
+
+    def _fall_silent(self) -> None:
+        if self.slot >= 0 and not self.silent:
+            self.silent = True
             self.requests.advance(self.clock.seconds)
             self.requests.silence(self.slot)
             self.requests.remove(self.slot)
-        self.listener.changed(self)
 
     def _add_to_kernel(self, since: int) -> None:
         self.requests.advance(self.clock.seconds)

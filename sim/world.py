@@ -234,6 +234,11 @@ class World:
         """An entry that is not ready: no traffic, but a change that proxies sync."""
         self.endpoints.pod(pod, Serving.NOT_READY)
 
+    def address_gone(self, pod: Pod) -> None:
+        """Not even proxies that know no ready pod send anything there; a change that they sync."""
+        if pod.addressed:
+            self.endpoints.pod(pod, Serving.NOT_READY)
+
     def changed(self, pod: Pod) -> None:
         """Readiness turned, or the pod is going or gone: tell proxies, its controller and the release."""
         if pod.gone:

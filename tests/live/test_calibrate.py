@@ -43,7 +43,7 @@ def life(**changed: Any) -> Life:
     usual = {
         "created": 100.0, "began": 100.12, "running": 100.7, "declared": 0.79, "listening": 100.92,
         "probed": 101.701, "ready": 101.712, "deleted": 105.0, "closed": 105.02, "silent": 105.11,
-        "margin": 0.0003,
+        "gone": 105.81, "margin": 0.0003,
     }  # fmt: skip
     return Life(**{**usual, **changed})
 
@@ -71,7 +71,7 @@ def test_a_life_comes_to_its_delays() -> None:
     found = of_lives([life()])
     wanted = {
         "container": 0.12, "relist": 0.58, "start": 0.01, "readiness": 0.011,
-        "sigterm": 0.02, "address": 0.09,
+        "sigterm": 0.02, "address": 0.09, "removal": 0.7,
     }  # fmt: skip
     assert {key: values[0] for key, values in found.items()} == pytest.approx(wanted)
 
@@ -315,7 +315,7 @@ def test_a_real_calibration(
 
     pods = {"api", "container", "relist", "readiness", "start", "sigterm", "service"}
     routed = {"endpoints", "proxy_sync"} | ({"ingress_poll", "ingress_sync"} if cluster.ingress else set())
-    assert set(document["delays"]) - {"address"} == pods | routed
+    assert set(document["delays"]) - {"address", "removal"} == pods | routed
     assert document["delays"]["container"]["samples"] == 3
     assert document["delays"]["service"]["samples"] > 400
     medians = {key: told["median"] for key, told in document["delays"].items()}

@@ -27,6 +27,7 @@ delays:
   endpoints: {quantiles: {p0: 10ms, p100: 30ms}, samples: 30}
   sigterm: {quantiles: {p0: 10ms, p100: 30ms}, samples: 12}
   address: {quantiles: {p0: 80ms, p100: 120ms}, samples: 12}
+  removal: {quantiles: {p0: 600ms, p100: 800ms}, samples: 12}
   start: {quantiles: {p0: 50ms, p50: 60ms, p100: 90ms}, samples: 30}
   service: {quantiles: {p0: 1ms, p50: 2ms, p100: 5ms}, samples: 400}
   proxy_sync: {quantiles: {p0: 1s, p100: 1100ms}, samples: 9}
@@ -41,7 +42,7 @@ def test_what_was_measured_stands_in_place_of_what_the_scenario_says():
     assert delays.api.quantiles == {"p0": 0.001, "p50": 0.002, "p100": 0.03}
     assert delays.container.distribution().quantile(np.array([0.5])) == pytest.approx(0.13)
     assert delays.endpoints.quantiles == {"p0": 0.01, "p100": 0.03}
-    assert (delays.sigterm, delays.address) == (0.02, 0.1)
+    assert (delays.sigterm, delays.address, delays.removal) == (0.02, 0.1, 0.7)
     assert delays.relist == 0.8  # a lag evenly spread over [0.07, 0.87] s is a clock of 0.8 s
     assert there.traffic == world.traffic
     assert there.strategies == world.strategies

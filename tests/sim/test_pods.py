@@ -26,12 +26,16 @@ class Told:
         self.clock = clock
         self.events: list[tuple[float, PodEvent]] = []
         self.addresses: list[float] = []
+        self.silences: list[float] = []
 
     def happened(self, pod: Pod, event: PodEvent) -> None:
         self.events.append((self.clock.seconds, event))
 
     def address_appeared(self, pod: Pod) -> None:
         self.addresses.append(self.clock.seconds)
+
+    def address_gone(self, pod: Pod) -> None:
+        self.silences.append(self.clock.seconds)
 
     def changed(self, pod: Pod) -> None:
         pass
@@ -50,6 +54,7 @@ class Life:
         rate: float = 0.001,
         service: float = 0.005,
         pods: dict[str, object] | None = None,
+        delays: Delays = DELAYS,
         **version: object,
     ) -> None:
         self.clock = Clock(0)
@@ -68,7 +73,7 @@ class Life:
         settings = Pods.model_validate({"readiness": {"period": "1s"}, **(pods or {})})
         runs = Version.model_validate({"start": "1500ms", **version})
         self.told = Told(self.clock)
-        kit = Kit(seed, 0, runs, settings, DELAYS)
+        kit = Kit(seed, 0, runs, settings, delays)
         self.pod = Pod("main", kit, 0, 0, self.clock, self.requests, self.told)
 
     def until(self, t: float) -> "Life":
@@ -162,6 +167,16 @@ def test_a_pod_that_proxies_still_believe_in_serves_then_refuses_then_is_silent(
     assert set(status[due < sigterm - 0.005]) == {Status.OK}
     assert set(status[(due > sigterm) & (due < gone)]) == {Status.REFUSED}
     assert set(status[due > gone]) == {Status.TIMEOUT}
+
+
+def test_a_pod_is_gone_when_the_kubelet_has_cleaned_up_and_silent_before() -> None:
+    slow = DELAYS.model_copy(update={"removal": 0.7})
+    life = Life(rate=400.0, delays=slow).settled().deleted(at=5.0)
+    due, status = life.outcomes(until=9.0)
+    (silent,), (gone,) = life.told.silences, life.told.at(PodEvent.GONE)
+    assert gone == pytest.approx(silent + 0.7)
+    assert set(status[due > silent]) == {Status.TIMEOUT}
+    assert not Life(rate=400.0).settled().deleted(at=5.0).until(9.0).told.silences
 
 
 def test_a_process_that_exits_resets_what_it_works_on_and_one_that_drains_answers_it() -> None:
