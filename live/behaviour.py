@@ -202,10 +202,11 @@ def losses(scenario: Scenario) -> tuple[Loss, ...]:
     return (*unknown, *_ALWAYS)
 
 
-def told_apart(scenario: Scenario) -> bool:
-    """Whether `answers` tells stable from every candidate: each has some, and none has all of another's."""
+def told_apart(scenario: Scenario, candidate: str | None = None) -> bool:
+    """Whether `answers` tells stable from that candidate, or every one: each has some, none all of another's."""
     stable = scenario.versions.stable.answers
-    for version in scenario.variants.values():
+    others = scenario.variants.values() if candidate is None else [scenario.variants[candidate]]
+    for version in others:
         other = version.answers
         if stable is None or other is None:
             return False

@@ -205,7 +205,9 @@ def _release(
     try:
         _wait_for_pods(world)
         # by `answers` or by the header: where nothing tells, no route would ever be seen in force
-        by_header = made.image.demo is not None or not behaviour.told_apart(trial.scenario)
+        by_header = made.image.demo is not None or not behaviour.told_apart(
+            trial.scenario, str(trial.candidate)
+        )
         expected = STABLE if by_header else None
         answers(entry, expected, PATIENCE)
         settle = float(trial.scenario.clock.settle)

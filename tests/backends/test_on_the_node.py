@@ -25,7 +25,7 @@ Conduct = Callable[..., dict[str, Any]]
 
 
 def world(*overrides: str) -> Scenario:
-    return load("one-node", ["clock.horizon=14s", "clock.settle=4s", *overrides])
+    return load("one-node", ["clock.horizon=22s", "clock.settle=4s", *overrides])
 
 
 def failed(done: Done) -> int:
@@ -147,5 +147,5 @@ guards:
 operators: {on_call: {notices: 1s, acts: 1s}}
 strategies:
   paused: {paused_rolling: {hold: 5s, guards: [errors], approve: on_call, deadline: 10s}}
-clock: {settle: 4s, horizon: 24s}
+clock: {settle: 4s, horizon: 32s}
 """
