@@ -203,7 +203,7 @@ def losses(scenario: Scenario) -> tuple[Loss, ...]:
 
 
 def told_apart(scenario: Scenario, candidate: str | None = None) -> bool:
-    """Whether `answers` tells stable from that candidate, or every one: each has some, none all of another's."""
+    """Whether `answers` tells stable from that candidate, or from all: none has everything of another's."""
     stable = scenario.versions.stable.answers
     others = scenario.variants.values() if candidate is None else [scenario.variants[candidate]]
     for version in others:
