@@ -231,6 +231,7 @@ def hung_up(**_):
     finally:
         print("cleaned up", flush=True)
 hung_up.info = rolloutlab_cli.app.info
+hung_up.registered_commands = hung_up.registered_groups = []
 rolloutlab_cli.app = hung_up
 rolloutlab_cli.main()
 """
