@@ -369,9 +369,10 @@ def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any) -> None:
         f"[bold]Run {here.run}[/bold] on {escape(target.context)} ({escape(target.server)}), "
         f"cluster {target.uid}"
     )
+    many = len(asked.trials)
     say(
-        f"{len(asked.trials)} trials of at least {asked.seconds:.0f} s. It makes releases of its own in "
-        "namespaces of its own, and watches no other."
+        f"{many} trial{'s' if many > 1 else ''} of at least {asked.seconds:.0f} s. It makes releases of its own "
+        "in namespaces of its own, and watches no other."
     )
     for loss in here.provenance["losses"]:
         say(f"[yellow]your own image:[/yellow] {escape(loss)}")
@@ -483,7 +484,10 @@ def _shown() -> Iterator[Callable[[Trial, int, int], "Shown"]]:
 
 def _picture(label: str, trial: Trial, seen: "Glance", traffic: "Generator | None") -> Group:
     horizon = float(trial.scenario.clock.horizon)
-    when = f"{seen.t:.1f} s of {horizon:.0f} s" if seen.t < horizon else "waiting for the last answers"
+    if seen.t is None:
+        when = "pods are starting"
+    else:
+        when = f"{seen.t:.1f} s of {horizon:.0f} s" if seen.t < horizon else "waiting for the last answers"
     table = Table(box=None, padding=(0, 2))
     for name in ("pool", "wants", "stable ready", "candidate ready", "ending"):
         table.add_column(name, justify="left" if name == "pool" else "right")
@@ -491,7 +495,7 @@ def _picture(label: str, trial: Trial, seen: "Glance", traffic: "Generator | Non
         ready = [str(pool.pods.get(version, (0, 0, 0))[1]) for version in ("stable", "candidate")]
         table.add_row(name, f"{pool.desired} {pool.version}", *ready, str(pool.terminating))
     lines: list[Any] = [Text(f"{label} · {when}", style="bold"), table]
-    if traffic is not None:
+    if traffic is not None and seen.t is not None:
         lines.append(Text(_requests(traffic, seen.t)))
     if seen.waiting:
         lines.append(Text(", ".join(f"{n} × {why}" for why, n in seen.waiting.items()), style="yellow"))

@@ -97,9 +97,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What a person who follows a trial wants to see now."""
+    """What a person who follows a trial wants to see now; `t` is None before users are on their way."""
 
-    t: float
+    t: float | None
     pools: Mapping[Pool, PoolSeen]
     waiting: Mapping[str, int]
     routed: bool
@@ -142,6 +142,7 @@ class LiveWorld:
         self._pool_of: dict[str, Pool] = {}
         self._shown_at = -math.inf
         self._last: Observation | None = None
+        self._begun = False
 
     # --- what stands there ------------------------------------------------------------------------
 
@@ -166,7 +167,8 @@ class LiveWorld:
         for pod in self.sight.pods.values():
             if pod.ready_since is not None:
                 pod.ready_since += moved
-        self.t0 = t0
+        self.t0, self._begun = t0, True
+        self._shown_at = -math.inf
 
     def all_ready(self) -> bool:
         """Whether the pools of the start are as the plan wants them."""
@@ -284,7 +286,7 @@ class LiveWorld:
             return
         self._shown_at = t
         waiting = Counter(pod.waiting for pod in self.sight.pods.values() if pod.exists and pod.waiting)
-        self.follow(Glance(t, self._pools(t), waiting, self.turning is None))
+        self.follow(Glance(t if self._begun else None, self._pools(t), waiting, self.turning is None))
 
     def _pools(self, t: float) -> dict[Pool, PoolSeen]:
         min_ready = {version: float(self.made.settings(version).min_ready) for version in (STABLE, CANDIDATE)}
