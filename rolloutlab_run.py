@@ -371,8 +371,8 @@ def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any) -> None:
     )
     many = len(asked.trials)
     say(
-        f"{many} trial{'s' if many > 1 else ''} of at least {asked.seconds:.0f} s. It makes releases of its own "
-        "in namespaces of its own, and watches no other."
+        f"{many} trial{'s' if many > 1 else ''} of at least {asked.seconds:.0f} s. It makes releases of its "
+        "own in namespaces of its own, and watches no other."
     )
     for loss in here.provenance["losses"]:
         say(f"[yellow]your own image:[/yellow] {escape(loss)}")
@@ -436,9 +436,11 @@ def _results(done: Sequence["Done"]) -> Table:
     from reports.figures import FIGURES, Missing, measure
     from reports.words import plain, quantity
 
-    table = Table("trial", "verdict", title="Measured", title_justify="left")
+    table = Table(title="Measured", title_justify="left", box=None)
+    for name in ("strategy", "candidate", "repeat", "ends"):
+        table.add_column(name, no_wrap=name == "strategy")
     for key in _COLUMNS:
-        table.add_column(plain(key), justify="right")
+        table.add_column(plain(key).replace("_", " "), justify="right")
     for one in done:
         found = measure(one.record)
         outcome = one.record.outcome
@@ -450,7 +452,8 @@ def _results(done: Sequence["Done"]) -> Table:
                 cells.append(figure.why)
             else:
                 cells.append(quantity(figure.value, FIGURES[key].unit).value)
-        table.add_row(one.record.trial.label, verdict + (" ?" if one.why else ""), *cells)
+        trial, ends = one.record.trial, verdict.replace("_", " ") + (" ?" if one.why else "")
+        table.add_row(trial.strategy, str(trial.candidate), str(trial.seed), ends, *cells)
     return table
 
 
