@@ -22,18 +22,21 @@ ELSEWHERE = "python:3.13-slim"  # the image where nothing is said, as the comman
 
 @dataclass(frozen=True)
 class Cluster:
-    """`address` is where NodePorts answer, `ingress` is ingress-nginx's host:port, `program` is kubectl."""
+    """`address` is where NodePorts answer, `ingress` is ingress-nginx's host:port, `program` is kubectl.
+
+    `program` may have options, but none that says whose kubeconfig is used: tests put another user's there.
+    """
 
     kubeconfig: str
     context: str
     address: str
     ingress: str | None
     image: str
-    program: str
+    program: tuple[str, ...]
 
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
         """What kubectl prints; `given` is its standard input. Raises OSError with what it complains of."""
-        command = [self.program, f"--context={self.context}", *arguments]
+        command = [*self.program, f"--context={self.context}", *arguments]
         environment = os.environ | {"KUBECONFIG": self.kubeconfig}
         done = subprocess.run(
             command, env=environment, input=given, capture_output=True, text=True, check=False
@@ -51,21 +54,20 @@ def cluster(say: Say) -> Iterator[Cluster]:
         return
     own = node.up(f"tests-{os.getpid()}", say)
     try:
-        yield of_node(own)
+        yield of_node(own, say)
     finally:
         node.down(own)
 
 
-def of_node(own: Node) -> Cluster:
-    return Cluster(
-        str(own.kubeconfig), own.context, own.address, own.ingress, own.image, str(own.layout.kubectl)
-    )
+def of_node(own: Node, say: Say) -> Cluster:
+    program = str(builds.kubernetes(say) / "kubectl"), f"--cache-dir={own.layout.folder}/kubectl-cache"
+    return Cluster(str(own.kubeconfig), own.context, own.address, own.ingress, own.image, program)
 
 
 def named(context: str, say: Say) -> Cluster:
     """A context of the user's; its image is ROLLOUTLAB_APP_IMAGE's."""
     kubeconfig = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-    program = shutil.which("kubectl") or str(builds.kubernetes(say) / "kubectl")
+    program = (shutil.which("kubectl") or str(builds.kubernetes(say) / "kubectl"),)
     image = os.environ.get("ROLLOUTLAB_APP_IMAGE", ELSEWHERE)
     found = Cluster(kubeconfig, context, "", None, image, program)
     address = internal_address(found)
