@@ -144,6 +144,9 @@ def run(
 def resume(
     run_id: RunArgument,
     context: ContextOption,
+    again: Annotated[
+        bool, typer.Option("--again", help="Conduct inconclusive trials once more, too.")
+    ] = False,
     approve: ApproveOption = None,
     node_address: NodeOption = None,
     ingress_address: IngressOption = None,
@@ -152,7 +155,8 @@ def resume(
 ) -> None:
     """Go on with an interrupted run: clean up after it, then conduct the trials that have no record yet.
 
-    A trial that was cut short is begun again: without its traffic it has measured nothing.
+    A trial that was cut short is begun again: without its traffic it has measured nothing. Inconclusive
+    records stay, and are left out when measurement and prediction are compared.
     """
     from live.run import stored
 
@@ -160,7 +164,8 @@ def resume(
     with failures(cleanup_command(context, run_id)):
         asked = stored(folder)
         approvals = _approvals(approve, asked)
-        _go_on(asked, _Where(context, kubeconfig, cluster_uid, node_address, ingress, approvals), folder)
+        where = _Where(context, kubeconfig, cluster_uid, node_address, ingress, approvals)
+        _go_on(asked, where, folder, again)
 
 
 def manifests(
@@ -330,7 +335,7 @@ def _begin(asked: "Asked", where: _Where) -> None:
         _conduct(asked, where, api, journal)
 
 
-def _go_on(asked: "Asked", where: _Where, folder: Path) -> None:
+def _go_on(asked: "Asked", where: _Where, folder: Path, again: bool) -> None:
     from live import cleanup
     from live.journal import Journal, entries, run_of
     from live.own_namespace import Incomplete
@@ -347,10 +352,10 @@ def _go_on(asked: "Asked", where: _Where, folder: Path) -> None:
         cleaned = cleanup.clean(api, claims(entries(folder)), journal.gone)
         if cleaned.remains:
             raise Incomplete(cleaned)
-        _conduct(asked, where, api, journal)
+        _conduct(asked, where, api, journal, again)
 
 
-def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any) -> None:
+def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any, again: bool = False) -> None:
     from live.run import conduct_all, place
     from live.trial import Done
     from reports.folder import provenance
@@ -378,12 +383,12 @@ def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any) -> None:
         say(f"[yellow]your own image:[/yellow] {escape(loss)}")
     results: list[Any] = []
     with _shown() as shown:
-        for result in conduct_all(here, asked, shown):
+        for result in conduct_all(here, asked, shown, again):
             results.append(result)
             if not isinstance(result, Done):
                 say(f"[red]{escape(result.trial.label)}: {escape(result.why)}[/red]")
     journal.finished("done")
-    _tell(results, journal.folder)
+    _tell(results, asked, journal.folder, where.context)
 
 
 def _dry_run(asked: "Asked", where: _Where) -> None:
@@ -407,18 +412,21 @@ def _dry_run(asked: "Asked", where: _Where) -> None:
         raise typer.Exit(CLUSTER_FAILED)
 
 
-def _tell(results: Sequence[Any], folder: Path) -> None:
-    """What came of it, and where it is; exit 3 where something measured nothing."""
+def _tell(results: Sequence[Any], asked: "Asked", folder: Path, context: str) -> None:
+    """What came of it, and where it is; exit 3 where a trial has measured nothing, now or before."""
+    from live.run import unmeasured
     from live.trial import Done
 
     done = [result for result in results if isinstance(result, Done)]
     if done:
         Console().print(_results(done))
-    unsure = [one for one in done if one.why]
-    for one in unsure:
-        say(f"[yellow]inconclusive:[/yellow] {escape(one.record.trial.label)}: {escape(one.why)}")
+    for one in done:
+        if one.why:
+            say(f"[yellow]inconclusive:[/yellow] {escape(one.record.trial.label)}: {escape(one.why)}")
     say(f"Records: {folder}. Beside their prediction: [bold]rolloutlab agree {folder}[/bold]")
-    if unsure or len(done) < len(results):
+    if lacking := unmeasured(folder, asked):
+        command = f"rolloutlab live resume {folder.name} --again --context {context}"
+        say(f"{len(lacking)} without a measurement; once more, on a quieter machine: [bold]{command}[/bold]")
         raise typer.Exit(UNDECIDED)
 
 

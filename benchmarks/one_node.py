@@ -42,21 +42,25 @@ def main() -> None:
     page(compared)
 
 
-def rolloutlab(*arguments: str, allowed: tuple[int, ...] = (0,)) -> None:
-    """The command line itself, in the folder of the results. Ends this process where it fails."""
+def rolloutlab(*arguments: str, allowed: tuple[int, ...] = (0,)) -> int:
+    """The command line itself, in the folder of the results; its exit code. Ends this process if it fails."""
     command = [sys.executable, "-m", "rolloutlab_cli", *arguments]
     code = subprocess.run(command, cwd=FOLDER, check=False).returncode
     if code not in allowed:
         sys.exit(f"{' '.join(arguments[:2])} ended with {code}")
+    return code
 
 
 def conduct(context: str, repeats: int) -> None:
-    """All trials, or those that are missing."""
+    """All trials, or those that are missing; then up to twice more those that a busy machine spoilt."""
+    to = ("--context", context)
     if begun := trials():
-        rolloutlab("live", "resume", begun[0].name, "--context", context, allowed=(0, 3))
+        code = rolloutlab("live", "resume", begun[0].name, *to, allowed=(0, 3))
     else:
-        again = ("--repeat", str(repeats))
-        rolloutlab("live", "run", "one-node", "--context", context, *again, allowed=(0, 3))
+        code = rolloutlab("live", "run", "one-node", *to, "--repeat", str(repeats), allowed=(0, 3))
+    for _ in range(2):
+        if code == 3:
+            code = rolloutlab("live", "resume", trials()[0].name, *to, "--again", allowed=(0, 3))
 
 
 def trials() -> list[Path]:

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from live.api import Api, Target
 from live.entry import NoEntry
 from live.journal import Journal, Run, entries, run_of
 from live.objects import Image, unsupported
-from live.trial import Done, NotReady, Place, Shown, conduct, name_of
+from live.trial import Done, NotReady, Place, Shown, conduct
 from scenarios import load as loading
 from scenarios.errors import ScenarioError
+from scenarios.provenance import LiveProvenance
 from scenarios.record import Trial
 from scenarios.scenario import Scenario
 
@@ -160,20 +162,49 @@ def conduct_all(
     place: Place,
     asked: Asked,
     shown: Callable[[Trial, int, int], Shown],
+    again: bool = False,
 ) -> Iterator[Done | Failed]:
-    """Conduct every trial that has no record yet, one after the other.
+    """Conduct every trial that has no record yet, one after the other; `again`: or no conclusive one.
 
     A trial whose world did not come about is Failed, and the next one is tried. Raises what `conduct` does
     beyond that.
     """
     trials = asked.trials
     for number, trial in enumerate(trials):
-        if (place.folder / name_of(trial) / "record.json").exists():
+        if (folder := _to_be_filled(place.folder, trial, again)) is None:
             continue
         try:
-            yield conduct(place, trial, _unused(place, number), shown(trial, number, len(trials)))
+            yield conduct(place, trial, _unused(place, number), folder, shown(trial, number, len(trials)))
         except (NotReady, NoEntry, load.NotReady) as failed:
             yield Failed(trial, str(failed))
+
+
+def unmeasured(run: Path, asked: Asked) -> tuple[Trial, ...]:
+    """The trials that have no conclusive record in a run's folder."""
+    return tuple(trial for trial in asked.trials if _to_be_filled(run, trial, again=True) is not None)
+
+
+def _to_be_filled(run: Path, trial: Trial, again: bool) -> Path | None:
+    """Where a trial's record is to be; None where there is no need for one.
+
+    An inconclusive record stays, and what is measured in its place has the folder NAME.1, then NAME.2.
+    """
+    name = folder = f"{trial.strategy}.{trial.candidate}.{trial.seed}"
+    for attempt in count(1):
+        if not (run / folder / "record.json").exists():
+            break
+        if not again or _conclusive(run / folder):
+            return None
+        folder = f"{name}.{attempt}"
+    return run / folder
+
+
+def _conclusive(folder: Path) -> bool:
+    """Whether a record is a measurement; what stands beside it says so, or says nothing that can be read."""
+    try:
+        return LiveProvenance.model_validate_json((folder / "provenance.json").read_bytes()).conclusive
+    except (OSError, ValueError):
+        return False
 
 
 def _unused(place: Place, number: int) -> int:

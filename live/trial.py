@@ -80,13 +80,8 @@ class Shown:
     tell: Callable[[float | None, str], None] = lambda _t, _text: None
 
 
-def name_of(trial: Trial) -> str:
-    """The folder of a trial within its run's."""
-    return f"{trial.strategy}.{trial.candidate}.{trial.seed}"
-
-
-def conduct(place: Place, trial: Trial, number: int, shown: Shown) -> Done:
-    """Run a trial in a namespace of its own and write its record.
+def conduct(place: Place, trial: Trial, number: int, folder: Path, shown: Shown) -> Done:
+    """Run a trial in a namespace of its own and write its record to `folder`, which does not exist.
 
     Raises NotReady, NoEntry, live.api's Refused and Unavailable, OSError where the journal cannot be written.
     The namespace is deleted whatever happens; Incomplete where that fails.
@@ -95,7 +90,6 @@ def conduct(place: Place, trial: Trial, number: int, shown: Shown) -> Done:
     router = trial.scenario.routers[plan.via]
     marks = Marks(place.run, number, place.owner, expiry(place.lifetime), secrets.token_hex(16))
     made = Made(trial.scenario, str(trial.candidate), plan, router, place.image, tuple(marks.labels.items()))
-    folder = place.folder / name_of(trial)
     begun = datetime.now(UTC)
     security = "baseline" if place.image.demo is None else "restricted"
     with own_namespace(place.api, place.journal, marks, lambda text: shown.tell(None, text), security):

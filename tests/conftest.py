@@ -1,4 +1,4 @@
-"""How Hypothesis searches, and the cluster that tests of live mode use.
+"""How Hypothesis searches, and the cluster that tests of live mode use; which tests need one.
 
 No example is too slow on a busy machine, and CI draws the same ones each time.
 """
@@ -15,6 +15,18 @@ from onenode.node import Unavailable
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+NODES = {"cluster", "possible"}
+"""Fixtures behind which a Kubernetes stands, or what one is made of."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a cluster: `make test` runs it last, and alone."""
+    for item in items:
+        if NODES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("cluster")
 
 
 @pytest.fixture(scope="session")

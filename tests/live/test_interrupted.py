@@ -36,8 +36,17 @@ def left(cluster: Cluster, folder: Path) -> list[str]:
     return [one["metadata"]["name"] for one in found if one["metadata"]["name"].split("-")[1] in runs]
 
 
+def resumed(cluster: Cluster, folder: Path, run: Path, *options: str) -> int:
+    command = ("live", "resume", run.name, "--context", cluster.context, *options)
+    return rolloutlab(cluster, folder, *command).wait(180)
+
+
+def records(run: Path) -> set[str]:
+    return {path.parent.name for path in run.glob("*/record.json")}
+
+
 def test_an_interrupted_run_is_resumed(cluster: Cluster, tmp_path: Path) -> None:
-    """A run of two trials, killed in the second: resume keeps the first and begins the second again."""
+    """A run of two trials, killed in the second, which resume begins again; the first was inconclusive."""
     run = rolloutlab(
         cluster, tmp_path, "live", "run", "one-node", "--context", cluster.context, "-s", "rolling",
         "-c", "healthy", "-c", "errors", "--set", "clock.settle=2s", "--set", "clock.horizon=8s",
@@ -50,11 +59,17 @@ def test_an_interrupted_run_is_resumed(cluster: Cluster, tmp_path: Path) -> None
     os.kill(run.pid, signal.SIGKILL)
     run.wait(10)
     (folder,) = (tmp_path / "runs" / "live").iterdir()
-    first = (folder / "rolling.healthy.0" / "record.json").read_bytes()
-    resumed = rolloutlab(cluster, tmp_path, "live", "resume", folder.name, "--context", cluster.context)
-    assert resumed.wait(180) in (0, 3), (tmp_path / "log").read_text()  # 3: this machine was too busy
-    assert (folder / "rolling.healthy.0" / "record.json").read_bytes() == first
-    assert (folder / "rolling.errors.0" / "record.json").exists()
+    first = folder / "rolling.healthy.0"
+    told = json.loads((first / "provenance.json").read_text())
+    (first / "provenance.json").write_text(json.dumps(told | {"conclusive": False, "why": "a busy machine"}))
+    before = (first / "record.json").read_bytes()
+    assert resumed(cluster, tmp_path, folder) == 3, (tmp_path / "log").read_text()
+    both = {"rolling.healthy.0", "rolling.errors.0"}
+    assert records(folder) == both
+    # 3: this machine is too busy
+    assert resumed(cluster, tmp_path, folder, "--again") in (0, 3), (tmp_path / "log").read_text()
+    assert records(folder) >= {*both, "rolling.healthy.0.1"}
+    assert (first / "record.json").read_bytes() == before
     assert left(cluster, tmp_path) == []
 
 
