@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,6 +42,7 @@ from rolloutlab_cluster import (
 )
 from scenarios.load import load
 from scenarios.record import Trial
+from scenarios.scenario import Scenario
 from scenarios.units import parse_duration
 
 if TYPE_CHECKING:
@@ -130,9 +131,9 @@ def run(
         repeat,
         time_scale,
         _image(image, own_images, port, ready_path),
+        approve,
     )
-    approvals = _approvals(approve, asked)
-    where = _Where(context, kubeconfig, cluster_uid, node_address, address(ingress_address), approvals)
+    where = _Where(context, kubeconfig, cluster_uid, node_address, address(ingress_address))
     with failures(cleanup_command(context)):
         _fit(asked, max_rate, max_time)
         if dry_run:
@@ -147,7 +148,6 @@ def resume(
     again: Annotated[
         bool, typer.Option("--again", help="Conduct inconclusive trials once more, too.")
     ] = False,
-    approve: ApproveOption = None,
     node_address: NodeOption = None,
     ingress_address: IngressOption = None,
     kubeconfig: KubeconfigOption = None,
@@ -163,8 +163,7 @@ def resume(
     folder, ingress = _folder(run_id), address(ingress_address)
     with failures(cleanup_command(context, run_id)):
         asked = stored(folder)
-        approvals = _approvals(approve, asked)
-        where = _Where(context, kubeconfig, cluster_uid, node_address, ingress, approvals)
+        where = _Where(context, kubeconfig, cluster_uid, node_address, ingress)
         _go_on(asked, where, folder, again)
 
 
@@ -221,14 +220,13 @@ def abort(run_id: RunArgument) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Where:
-    """The cluster, how its services are reached, and who approves."""
+    """The cluster, and how its services are reached."""
 
     context: str
     kubeconfig: Path | None
     cluster_uid: str | None
     node: str | None
     ingress: tuple[str, int] | None
-    approvals: dict[str, float] = field(default_factory=dict)
 
 
 def _asked(
@@ -239,13 +237,16 @@ def _asked(
     repeats: int,
     time_scale: float,
     image: "Image",
+    approve: list[str] | None = None,
 ) -> "Asked":
+    from live.people import promised
     from live.run import Asked
     from scenarios.time_scale import notes, scaled
 
     world = load(scenario, overrides or ())
     _known(strategy, world.strategies, "--strategy")
     _known(candidate, world.variants, "--candidate")
+    approvals = _approvals(approve, world)
     lapsed = world if time_scale == 1 else scaled(world, time_scale)
     for note in notes(world, time_scale):
         say(f"[yellow]--time-scale {time_scale:g}:[/yellow] {escape(note)}")
@@ -254,7 +255,8 @@ def _asked(
     trials = repeats * len(strategies) * len(candidates)
     seconds = float(lapsed.clock.settle + lapsed.clock.horizon) + 180.0
     lifetime = trials * seconds + KEPT_LONGER
-    return Asked(lapsed, strategies, candidates, repeats, time_scale, image, scenario, lifetime)
+    promising = promised(lapsed, approvals)
+    return Asked(promising, strategies, candidates, repeats, time_scale, image, scenario, lifetime, approvals)
 
 
 def _image(demo: str, own: bool, port: int, ready_path: str) -> "Image":
@@ -275,10 +277,10 @@ def _known(chosen: Iterable[str] | None, names: Iterable[str], hint: str) -> Non
             raise typer.BadParameter(text, param_hint=hint)
 
 
-def _approvals(texts: list[str] | None, asked: "Asked") -> dict[str, float]:
+def _approvals(texts: list[str] | None, world: Scenario) -> dict[str, float]:
     """Seconds from the call to the act, by operator."""
     found = dict(_approval(text) for text in texts or ())
-    _known(found, asked.scenario.operators, "--approve")
+    _known(found, world.operators, "--approve")
     return found
 
 
@@ -365,7 +367,6 @@ def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any, again: bool 
         api,
         journal,
         asked,
-        approvals=where.approvals,
         node=where.node,
         ingress=where.ingress,
         provenance=provenance(command_line()),
@@ -379,8 +380,8 @@ def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any, again: bool 
         f"{many} trial{'s' if many > 1 else ''} of at least {asked.seconds:.0f} s. It makes releases of its "
         "own in namespaces of its own, and watches no other."
     )
-    for loss in here.provenance["losses"]:
-        say(f"[yellow]your own image:[/yellow] {escape(loss)}")
+    for loss in asked.losses:
+        say(f"[yellow]your own image:[/yellow] {escape(str(loss))}")
     results: list[Any] = []
     with _shown() as shown:
         for result in conduct_all(here, asked, shown, again):

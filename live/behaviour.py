@@ -193,12 +193,12 @@ class Loss:
 
     def __str__(self) -> str:
         names = ", ".join(self.figures)
-        return f"{names or 'no figure'}: {'measured, but ' if self.measured else ''}{self.why}"
+        return f"{names}: {'measured, but ' if self.measured else ''}{self.why}" if names else self.why
 
 
-def losses(scenario: Scenario) -> tuple[Loss, ...]:
-    """What is lost where an image of the user's own answers in place of the demo app."""
-    unknown = [Loss(BY_VERSION, False, _NO_VERSION)] if not told_apart(scenario) else []
+def losses(scenario: Scenario, candidate: str | None = None) -> tuple[Loss, ...]:
+    """What is lost where a user's own image answers in place of the demo app; with any, or that candidate."""
+    unknown = [Loss(BY_VERSION, False, _NO_VERSION)] if not told_apart(scenario, candidate) else []
     return (*unknown, *_ALWAYS)
 
 

@@ -7,10 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scenarios.load import as_document, from_document
 from scenarios.plan import Call
 from scenarios.release import PAGE
+from scenarios.scenario import Scenario
+from scenarios.units import write_duration
 
 ABORT = "abort"
+
+
+def promised(scenario: Scenario, after: Mapping[str, float]) -> Scenario:
+    """The scenario with operators who act so many seconds after being called, for the prediction too."""
+    document = as_document(scenario)
+    for operator, seconds in after.items():
+        document["operators"][operator] = {"notices": "0s", "acts": write_duration(seconds)}
+    return from_document(document) if after else scenario
 
 
 def approval(operator: str) -> str:

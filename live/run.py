@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -42,7 +42,7 @@ class Unfit(ValueError):
 class Asked:
     """What a run is to do: the scenario, its time scaled already, and whom to try how often.
 
-    `most_rate` is requests a second, `most_seconds` how long a trial may take.
+    `lifetime` is in seconds; so are `approvals`, from the call of an operator to the act.
     """
 
     scenario: Scenario
@@ -53,6 +53,7 @@ class Asked:
     image: Image
     source: str = ""
     lifetime: float = 3600.0
+    approvals: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -63,6 +64,11 @@ class Asked:
             for strategy in self.strategies
             for candidate in self.candidates
         )
+
+    @property
+    def losses(self) -> tuple[behaviour.Loss, ...]:
+        """What the user's own images lack that the demo app has."""
+        return () if self.image.demo is not None else behaviour.losses(self.scenario)
 
     @property
     def seconds(self) -> float:
@@ -107,7 +113,6 @@ def place(
     journal: Journal,
     asked: Asked,
     *,
-    approvals: Mapping[str, float],
     node: str | None = None,
     ingress: tuple[str, int] | None = None,
     provenance: Mapping[str, Any],
@@ -119,7 +124,6 @@ def place(
         "cluster_uid": target.uid,
         "server_version": target.version,
         "source": asked.source,
-        "losses": [str(one) for one in behaviour.losses(asked.scenario)] if asked.image.demo is None else [],
     }
     return Place(
         api,
@@ -130,7 +134,7 @@ def place(
         asked.image,
         asked.lifetime,
         asked.time_scale,
-        approvals,
+        asked.approvals,
         node,
         ingress,
         provenance={**provenance, **told},
@@ -227,6 +231,7 @@ def store(asked: Asked, folder: Path) -> None:
         "image": asdict(asked.image),
         "source": asked.source,
         "lifetime": asked.lifetime,
+        "approvals": dict(asked.approvals),
     }
     (folder / ASKED).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
@@ -246,6 +251,7 @@ def stored(folder: Path) -> Asked:
             Image(**document["image"]),
             str(document["source"]),
             float(document["lifetime"]),
+            {str(name): float(after) for name, after in document.get("approvals", {}).items()},
         )
         if wrong := _wrong(asked):
             raise ValueError(wrong)
@@ -260,9 +266,10 @@ def _wrong(asked: Asked) -> str:
     for key, names, known in (
         ("strategies", asked.strategies, world.strategies),
         ("candidates", asked.candidates, world.variants),
+        ("approvals", asked.approvals, world.operators),
     ):
         unknown = [str(name) for name in names if name not in known]
-        if unknown or not names:
+        if unknown or not (names or key == "approvals"):
             return f"{key}: expected some of {', '.join(known)}; got {', '.join(unknown) or 'none'}"
     if asked.repeats < 1 or not 0 < asked.time_scale <= 1 or not 0 < asked.lifetime < math.inf:
         return f"repeats {asked.repeats}, time_scale {asked.time_scale}, lifetime {asked.lifetime}"

@@ -14,6 +14,7 @@ from live.rows import Rows
 
 LATE = 0.05  # seconds after it was due
 MOST_LATE = 0.01  # share of requests that may be so late
+MOST_UNTOLD = 0.01  # share of answers that may tell no version, where answers should
 STRETCH = 0.01  # by so much may the time from the first to the last request be longer or shorter
 SOME = 3  # reasons that are told of many
 
@@ -139,6 +140,14 @@ def _lateness(share: float, stretch: float) -> Iterator[str]:
         yield f"{share:.1%} of requests were sent {limit}; at most {MOST_LATE:.0%} may be"
     if abs(stretch) > STRETCH:
         yield f"the requests were sent in {1 + stretch:.1%} of the time that was intended"
+
+
+def unattributed(sent: Sent, rows: Rows) -> Iterator[str]:
+    """Why nothing is known of the versions although their answers should tell, if it is not."""
+    unknown, answers = sum(sent.untold.values()), int((rows["code"] > 0).sum())
+    if unknown > MOST_UNTOLD * answers:
+        reasons = "; ".join(f"{times:,} {reason}" for reason, times in Counter(sent.untold).most_common(SOME))
+        yield f"{unknown / answers:.1%} of answers tell no version ({reasons}); at most {MOST_UNTOLD:.0%} may"
 
 
 def _uncounted(rows: Rows, told: Sequence[Ended]) -> list[str]:

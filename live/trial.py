@@ -23,6 +23,7 @@ from live.paths import apps, core, networking
 from live.people import Callers
 from live.replay import Entry
 from live.routers import ingress_nginx, kube_proxy
+from live.sent import unattributed
 from live.world import Glance, LiveWorld
 from scenarios import record as records
 from scenarios.plan import STABLE
@@ -239,7 +240,9 @@ def _stored(
     scenario, rows = record.trial.scenario, traffic.take()
     tally = rows_of.rows_to_tally(rows, scenario.grid, scenario.traffic.users.count)
     record = replace(record, truth=Truth(tally, record.truth.pods, record.truth.routes))
-    why = "; ".join([*([] if sent.conclusive else [sent.why]), *trouble])
+    own = () if place.image.demo is not None else behaviour.losses(scenario, str(record.trial.candidate))
+    tells = all(loss.measured for loss in own)
+    why = "; ".join([*filter(None, [sent.why]), *(unattributed(sent, rows) if tells else ()), *trouble])
     raw = folder.with_name(f"{folder.name}.rows.npz")
     rows_of.save(raw, rows, traffic.pods)
     told = {
@@ -251,6 +254,7 @@ def _stored(
         "conclusive": not why,
         "why": why,
         "sent": asdict(sent),
+        "losses": [asdict(loss) for loss in own],
         "rows": {"file": raw.name, "sha256": hashlib.sha256(raw.read_bytes()).hexdigest()},
     }
     records.write(record, folder, told)

@@ -28,6 +28,7 @@ from reports.words import quantity
 from scenarios.agree import Agree
 from scenarios.load import digest
 from scenarios.overlay import Overlay
+from scenarios.provenance import Loss
 from scenarios.scenario import Scenario
 
 FORMAT = "rolloutlab.agreement/1"
@@ -76,6 +77,7 @@ def agreement(
         "cluster": {"uid": measured.cluster_uid, "context": measured.context},
         "runs": list(measured.runs),
         "left_out": [{"trial": name, "why": why} for name, why in measured.left_out],
+        "losses": [loss.model_dump(mode="json") for loss in _losses(measured.repeats)],
         "seeds": min(len(runs) for runs in predicted.values()),
         "margin": float(agree.margin),
         "cells": cells,
@@ -108,6 +110,8 @@ def _cell(
         if not key.endswith("_exact") and key not in _LEFT_OUT
         if (found := _figure(scenario, agree, key, predicted, runs)) is not None
     }
+    gone = {key: loss.why for loss in _losses(live) if not loss.measured for key in loss.figures}
+    figures |= {key: _lost(key, gone[key]) for key in figures.keys() & gone.keys()}
     causes = list(_causes(predicted, live))
     for key, figure in figures.items():
         if figure["nearness"] == Nearness.DIFFERS:
@@ -121,6 +125,11 @@ def _cell(
         "ended": _ended(endings(_verdicts(predicted), _verdicts(runs))),
         "figures": figures,
     }
+
+
+def _losses(live: Sequence[Repeat]) -> tuple[Loss, ...]:
+    """What the images lacked that were released."""
+    return tuple(dict.fromkeys(loss for repeat in live for loss in repeat.provenance.losses))
 
 
 def _verdicts(runs: Sequence[Run]) -> list[str]:
@@ -146,8 +155,7 @@ def _figure(
     seen = [run.measured.figures[key] for run in live]
     empty: dict[str, Json] = {"unit": FIGURES[key].unit, "why": ""}
     if any(isinstance(one, Missing) and one.why == "not observable" for one in seen):
-        why = "only the simulator knows the same run without a release"
-        return {**empty, "nearness": Nearness.NOT_OBSERVABLE.value, "why": why}
+        return _lost(key, "only the simulator knows the same run without a release")
     values, waited = _known(told), _known(seen)
     if not values and not waited:
         return None
@@ -162,6 +170,11 @@ def _figure(
     if never and found.nearness is Nearness.DIFFERS:  # only in how long was waited for it
         never["nearness"] = Nearness.AGREES.value
     return {**empty, **counts, **_judged(found, waited), **never, "reached": reached}
+
+
+def _lost(key: str, why: str) -> dict[str, Json]:
+    """A figure that cannot be observed here."""
+    return {"unit": FIGURES[key].unit, "nearness": Nearness.NOT_OBSERVABLE.value, "why": why}
 
 
 def _known(figures: Sequence[Figure]) -> list[float]:

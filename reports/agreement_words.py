@@ -1,6 +1,6 @@
 """An agreement document in words and numbers: the same for the terminal, for Markdown and for the page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,11 +182,22 @@ def facts(document: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
             "overlay",
             plain(f"made {overlay['made']} on {overlay['context']}, run {listed(overlay['runs'])}"),
         )
+    for loss in document["losses"]:
+        but = "measured, but " if loss["measured"] and loss["figures"] else ""
+        yield "your own image", plain(f"{_lost(loss['figures'])}{but}{loss['why']}")
     if document["left_out"]:
         some = [f"{one['trial']} ({one['why']})" for one in document["left_out"][:3]]
         more = len(document["left_out"]) - len(some)
         text = "; ".join(some) + (f"; and {more} more" if more else "")
         yield "left out", plain(f"{len(document['left_out'])} runs that were not conclusive: {text}")
+
+
+def _lost(figures: Sequence[str]) -> str:
+    """The figures that tables show, by their names, and how many others there are."""
+    told = [LABELS[key] for key in figures if key in LABELS]
+    others = len(figures) - len(told)
+    names = [*told, *([f"{others} other{'s' if others > 1 else ''}"] if others else [])]
+    return f"{listed(names)}: " if names else ""
 
 
 def counted(document: Mapping[str, Json]) -> str:

@@ -70,6 +70,14 @@ class SentRequests(_Stated):
     connections: int = Field(ge=0)
 
 
+class Loss(_Stated):
+    """Figures that a user's own image does not tell, or (`measured`) tells on a weaker footing, and why."""
+
+    figures: tuple[str, ...]
+    measured: bool
+    why: str
+
+
 class LiveProvenance(_Stated):
     """What a live record must have beside it. `why` says why a run that is not conclusive is not."""
 
@@ -83,6 +91,7 @@ class LiveProvenance(_Stated):
     why: str
     sent: SentRequests
     rows: RawRows
+    losses: tuple[Loss, ...] = ()
 
     @property
     def began(self) -> datetime:

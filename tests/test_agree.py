@@ -18,6 +18,7 @@ import rolloutlab_cli
 from reports import agreement, repeats
 from reports.agreement import TOLD
 from reports.agreement_table import markdown, table
+from reports.agreement_words import facts
 from reports.facets import Run, run_of
 from reports.nearness import Nearness
 from reports.repeats import AgreementError, Repeats
@@ -301,6 +302,22 @@ def test_inconclusive_runs_are_left_out_and_counted(copy: Path, predicted: Any) 
         change(place, conclusive=False, why="too busy")
     with pytest.raises(AgreementError, match="none of the 20 runs is conclusive: too busy"):
         repeats.read(copy)
+
+
+def test_what_an_image_of_ones_own_lacks_is_not_observable_and_said(copy: Path, predicted: Any) -> None:
+    lacks = {"figures": ["exposure_requests", "flips"], "measured": False, "why": "nobody knows who answered"}
+    weaker = {"figures": ["flips", "blast_requests"], "measured": True, "why": "pods have no names"}
+    for place in copy.glob("blue.good.?"):
+        change(place, losses=[lacks, weaker])
+    document = agreement.agreement(repeats.read(copy), predicted)
+    said = {(c["strategy"], c["candidate"]): c["figures"]["exposure_requests"] for c in document["cells"]}
+    lost = {"unit": "count", "nearness": "not observable", "why": "nobody knows who answered"}
+    assert [cell for cell, figure in said.items() if figure == lost] == [("blue", "good")]
+    own = [text for head, text in facts(document) if head == "your own image"]
+    assert own == [
+        "exposure, requests and 1 other: nobody knows who answered",
+        "blast radius, requests and 1 other: measured, but pods have no names",
+    ]
 
 
 @pytest.mark.parametrize("place", ["nowhere", ""])

@@ -8,6 +8,7 @@ import pytest
 from onenode.target import Cluster
 
 from live.objects import Image
+from live.people import promised
 from live.run import Asked, Failed, begin, conduct_all, fit, place
 from live.target import connect
 from live.trial import Done, Shown
@@ -29,7 +30,9 @@ def conducted(cluster: Cluster) -> Conduct:
     ) -> dict[str, Done]:
         found = {}
         for name, (strategy, candidate) in wanted.items():
-            asked = Asked(world, (strategy,), (candidate,), 1, 1.0, image or Image(cluster.image))
+            of = image or Image(cluster.image)
+            promising = promised(world, approvals)
+            asked = Asked(promising, (strategy,), (candidate,), 1, 1.0, of, approvals=approvals)
             fit(asked, 1000.0, 600.0)
             host, _, port = (cluster.ingress or "").rpartition(":")
             api = connect(cluster.context, kubeconfig=Path(cluster.kubeconfig))
@@ -38,7 +41,6 @@ def conducted(cluster: Cluster) -> Conduct:
                     api,
                     journal,
                     asked,
-                    approvals=approvals,
                     node=cluster.address,
                     ingress=(host, int(port)) if port else None,
                     provenance={},

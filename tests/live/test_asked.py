@@ -87,6 +87,27 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
     return journal
 
 
+def test_what_was_asked_for_is_kept(tmp_path: Path) -> None:
+    world = load(CALLED)
+    asked = Asked(
+        world,
+        tuple(world.strategies),
+        tuple(world.variants),
+        3,
+        0.5,
+        Image("python"),
+        "x.yaml",
+        9.0,
+        {"on_call": 3.0},
+    )
+    store(asked, tmp_path)
+    assert stored(tmp_path) == asked
+    document = json.loads((tmp_path / "asked.json").read_text())
+    (tmp_path / "asked.json").write_text(json.dumps(document | {"approvals": {"bob": 3.0}}))
+    with pytest.raises(Unfit, match="approvals: expected some of on_call; got bob"):
+        stored(tmp_path)
+
+
 def test_a_run_that_goes_on_is_approved_and_aborted(called: Call, journal: Journal) -> None:
     with journal:
         assert called("live", "approve", RUN.id, "on_call").code == 0

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from live.people import ABORT, Callers, approval
+from live.people import ABORT, Callers, approval, promised
+from scenarios.load import load
 from scenarios.plan import Call
 
 
@@ -23,3 +24,13 @@ def test_an_approval_counts_from_the_call_on(tmp_path: Path) -> None:
     (tmp_path / approval("on_call")).touch()
     assert people.approved(34.9) == {"a"}
     assert people.approved(35.0) == {"a", "b"}
+
+
+def test_who_acts_after_a_time_does_so_in_the_prediction_too() -> None:
+    world = load("on-call-instead-of-guards")
+    assert promised(world, {}) is world
+    on_call = promised(world, {"on_call": 2.5}).operators["on_call"]
+    drawn = [
+        getattr(on_call, part).distribution().quantile([0.0, 1.0]).tolist() for part in ("notices", "acts")
+    ]
+    assert drawn == [[0.0, 0.0], [2.5, 2.5]]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from live.frames import Frames, Garbled, Kind, frame
 from live.rows import LAYOUT, ROWS, Rows, UnfitRows, load, rows_to_tally, save
-from live.sent import LATE, Ended, Sent, judged
+from live.sent import LATE, Ended, Sent, judged, unattributed
 from scenarios import tally
 from scenarios.tally import CANDIDATE, NOBODY, STABLE, Grid, Status, Tally, of_rows
 
@@ -196,6 +196,14 @@ def test_lateness_is_of_first_tries() -> None:
     again = row(0, 1.0, first=0.0, attempt=1, sent=3.0, end=3.1)
     found = rows(row(0, 0.0, final=0), again)
     assert judged(np.array([0.0]), found, [whole(1, counted=2)]).conclusive
+
+
+def test_answers_that_tell_no_version_make_it_inconclusive() -> None:
+    found = rows(*(row(i, i / 100, code=200 if i < 200 else 0) for i in range(300)))
+    few, many = (judged(found["due"], found, [whole(300, untold={"names no version": n})]) for n in (2, 3))
+    assert list(unattributed(few, found)) == []
+    (why,) = unattributed(many, found)
+    assert why == "1.5% of answers tell no version (3 names no version); at most 1% may"
 
 
 def test_missing_requests_make_it_inconclusive() -> None:
