@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -45,13 +46,6 @@ IngressOption = Annotated[
     str | None,
     typer.Option("--ingress-address", metavar="HOST:PORT", help="Where ingress-nginx is reached."),
 ]
-
-
-def connected(context: str, kubeconfig: Path | None, cluster_uid: str | None) -> "Api":
-    """The cluster of a context, pinned. Raises what `live.target.connect` does."""
-    from live.target import connect
-
-    return connect(context, kubeconfig=kubeconfig, cluster_uid=cluster_uid)
 
 
 def address(text: str | None) -> tuple[str, int] | None:
@@ -97,11 +91,30 @@ def failures(finish: str = "") -> Iterator[None]:
         fail(str(error), BAD_INPUT)
 
 
-def cleanup_command(context: str, run: str = "") -> str:
-    """The command that deletes what is left of a run, or of all."""
-    return shlex.join(
-        ["rolloutlab", "live", "cleanup", "--context", context, *(["--run", run] if run else [])]
-    )
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Which cluster, as it was said."""
+
+    context: str
+    kubeconfig: Path | None
+    cluster_uid: str | None
+
+    def connected(self) -> "Api":
+        """Pinned. Raises what `live.target.connect` does."""
+        from live.target import connect
+
+        return connect(self.context, kubeconfig=self.kubeconfig, cluster_uid=self.cluster_uid)
+
+    def command(self, *words: str) -> str:
+        """Another `rolloutlab` command that reaches the same cluster, to be pasted."""
+        said = ["--context", self.context]
+        said += [] if self.kubeconfig is None else ["--kubeconfig", str(self.kubeconfig)]
+        said += [] if self.cluster_uid is None else ["--cluster-uid", self.cluster_uid]
+        return shlex.join(["rolloutlab", *words, *said])
+
+    def cleanup(self, run: str = "") -> str:
+        """The command that deletes what is left of a run, or of all."""
+        return self.command("live", "cleanup", *(["--run", run] if run else []))
 
 
 def command_line() -> str:

@@ -28,8 +28,8 @@ from rolloutlab_cluster import (
     KubeconfigOption,
     OutputOption,
     Plain,
+    Reached,
     UidOption,
-    connected,
     fail,
     failures,
     say,
@@ -74,6 +74,7 @@ def doctor(
     ] = None,
     strategy: rolloutlab_run.StrategyOption = None,
     image: ImageOption = DEMO_IMAGE,
+    own_images: rolloutlab_run.OwnOption = False,
     overrides: rolloutlab_run.SetOption = None,
     kubeconfig: KubeconfigOption = None,
     cluster_uid: UidOption = None,
@@ -83,12 +84,12 @@ def doctor(
 
     Exit codes: 0 fit, though there may be warnings · 5 it is not · 4 refused for safety · 2 bad input.
     """
-    wanted = _wanted(scenario, strategy, image, overrides)
+    wanted = _wanted(scenario, strategy, image, own_images, overrides)
     with failures():
         from live.doctor import Level, judge
         from live.examine import examine
 
-        findings = judge(examine(connected(context, kubeconfig, cluster_uid)), wanted)
+        findings = judge(examine(Reached(context, kubeconfig, cluster_uid).connected()), wanted)
     if output is Plain.JSON:
         rows = [
             {"level": str(one.level), "about": one.about, "text": one.text, "advice": one.advice}
@@ -116,7 +117,7 @@ def status(
     there: list[dict[str, str]] | None = None
     if context is not None:
         with failures():
-            there = _on_cluster(connected(context, kubeconfig, cluster_uid), known)
+            there = _on_cluster(Reached(context, kubeconfig, cluster_uid).connected(), known)
     rows = [_run_row(one) for one in known if isinstance(one, runs.Known)]
     illegible = [one for one in known if isinstance(one, runs.Illegible)]
     if output is Plain.JSON:
@@ -165,7 +166,7 @@ def cleanup(
     known = _chosen([one for one in found if isinstance(one, runs.Known)], run)
     illegible = [one for one in found if isinstance(one, runs.Illegible)] if run is None else []
     with failures():
-        api = connected(context, kubeconfig, cluster_uid)
+        api = Reached(context, kubeconfig, cluster_uid).connected()
         take, leave = cleaning.chosen(known, api.target.uid, force)
         if run is not None and leave:
             fail(f"run {run} {leave[0][1]}: refused", UNSAFE)
@@ -183,19 +184,17 @@ def cleanup(
 
 
 def _wanted(
-    scenario: str | None, strategies: list[str] | None, image: str, overrides: list[str] | None
+    scenario: str | None, strategies: list[str] | None, image: str, own: bool, overrides: list[str] | None
 ) -> "Wanted":
-    from live.capacity import largest
     from live.doctor import Wanted
     from live.objects import Image
-    from live.run import Asked, fit
-    from scenarios.routers import IngressNginx
+    from live.run import Asked, fit, wanted
 
     if scenario is None:
-        for option, given in (("--strategy", strategies), ("--set", overrides)):
+        for option, given in (("--strategy", strategies), ("--own-images", own), ("--set", overrides)):
             if given:
                 raise typer.BadParameter("only with --scenario", param_hint=option)
-        return Wanted(image=image)
+        return Wanted(images=(image,))
     world = load(scenario, overrides or ())
     impossible = world.unrealisable()
     chosen = strategies or [name for name in world.strategies if name not in impossible]
@@ -205,11 +204,11 @@ def _wanted(
             raise typer.BadParameter(f"there is no {name!r}; there is {there}", param_hint="--strategy")
         if name in impossible:
             raise typer.BadParameter(f"{name}: {impossible[name]}", param_hint="--strategy")
+    runs = Image(None if own else image)
+    asked = Asked(world, tuple(chosen), tuple(world.variants), 1, 1.0, runs)
     with failures():
-        fit(Asked(world, tuple(chosen), tuple(world.variants), 1, 1.0, Image(image)), inf, inf)
-    routers = [world.routers[world.strategies[name].strategy.via] for name in chosen]
-    ingress = any(isinstance(router, IngressNginx) for router in routers)
-    return Wanted(largest(world, chosen, Image(image)) if chosen else None, image, ingress)
+        fit(asked, inf, inf)
+    return wanted(asked, way_in=False) if chosen else Wanted(images=(image,))
 
 
 def _print_findings(findings: Sequence["Finding"]) -> None:

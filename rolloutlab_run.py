@@ -32,11 +32,10 @@ from rolloutlab_cluster import (
     IngressOption,
     KubeconfigOption,
     NodeOption,
+    Reached,
     UidOption,
     address,
-    cleanup_command,
     command_line,
-    connected,
     failures,
     say,
 )
@@ -46,6 +45,8 @@ from scenarios.scenario import Scenario
 from scenarios.units import parse_duration
 
 if TYPE_CHECKING:
+    from live.api import Api
+    from live.doctor import Finding
     from live.load import Generator
     from live.objects import Image
     from live.run import Asked
@@ -133,8 +134,8 @@ def run(
         _image(image, own_images, port, ready_path),
         approve,
     )
-    where = _Where(context, kubeconfig, cluster_uid, node_address, address(ingress_address))
-    with failures(cleanup_command(context)):
+    where = _Where(Reached(context, kubeconfig, cluster_uid), node_address, address(ingress_address))
+    with failures():
         _fit(asked, max_rate, max_time)
         if dry_run:
             _dry_run(asked, where)
@@ -160,11 +161,10 @@ def resume(
     """
     from live.run import stored
 
-    folder, ingress = _folder(run_id), address(ingress_address)
-    with failures(cleanup_command(context, run_id)):
-        asked = stored(folder)
-        where = _Where(context, kubeconfig, cluster_uid, node_address, ingress)
-        _go_on(asked, where, folder, again)
+    folder = _folder(run_id)
+    where = _Where(Reached(context, kubeconfig, cluster_uid), node_address, address(ingress_address))
+    with failures(where.cluster.cleanup(run_id)):
+        _go_on(stored(folder), where, folder, again)
 
 
 def manifests(
@@ -222,9 +222,7 @@ def abort(run_id: RunArgument) -> None:
 class _Where:
     """The cluster, and how its services are reached."""
 
-    context: str
-    kubeconfig: Path | None
-    cluster_uid: str | None
+    cluster: Reached
     node: str | None
     ingress: tuple[str, int] | None
 
@@ -330,10 +328,15 @@ def _fit(asked: "Asked", max_rate: str, max_time: str) -> None:
 
 
 def _begin(asked: "Asked", where: _Where) -> None:
+    from live.journal import run_of
     from live.run import begin
 
-    api = connected(where.context, where.kubeconfig, where.cluster_uid)
-    with begin(api, asked, ROOT, command_line()) as journal:
+    api = where.cluster.connected()
+    _must_be_fit(asked, where, api)
+    with (
+        begin(api, asked, ROOT, command_line()) as journal,
+        failures(where.cluster.cleanup(run_of(journal.folder).id)),
+    ):
         _conduct(asked, where, api, journal)
 
 
@@ -345,7 +348,7 @@ def _go_on(asked: "Asked", where: _Where, folder: Path, again: bool) -> None:
     from live.target import Unsafe
     from live.trial import WORKSHOP
 
-    api, before = connected(where.context, where.kubeconfig, where.cluster_uid), run_of(folder)
+    api, before = where.cluster.connected(), run_of(folder)
     if before.cluster != api.target.uid:
         raise Unsafe(f"run {before.id} belongs to another cluster, of context {before.context}")
     with Journal.reopen(folder) as journal:
@@ -354,6 +357,7 @@ def _go_on(asked: "Asked", where: _Where, folder: Path, again: bool) -> None:
         cleaned = cleanup.clean(api, claims(entries(folder)), journal.gone)
         if cleaned.remains:
             raise Incomplete(cleaned)
+        _must_be_fit(asked, where, api)
         _conduct(asked, where, api, journal, again)
 
 
@@ -389,14 +393,31 @@ def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any, again: bool 
             if not isinstance(result, Done):
                 say(f"[red]{escape(result.trial.label)}: {escape(result.why)}[/red]")
     journal.finished("done")
-    _tell(results, asked, journal.folder, where.context)
+    _tell(results, asked, journal.folder, where.cluster)
+
+
+def _must_be_fit(asked: "Asked", where: _Where, api: "Api") -> None:
+    """End here where the cluster lacks what the run needs: nothing has been made yet."""
+    if lacking := _obstacles(asked, where, api):
+        for one in lacking:
+            advice = f" → {escape(one.advice)}" if one.advice else ""
+            say(f"[red]{escape(one.about)}:[/red] {escape(one.text)}{advice}")
+        say(f"Nothing was made. [bold]{escape(where.cluster.command('live', 'doctor'))}[/bold] says more.")
+        raise typer.Exit(CLUSTER_FAILED)
+
+
+def _obstacles(asked: "Asked", where: _Where, api: "Api") -> "tuple[Finding, ...]":
+    from live.doctor import obstacles
+    from live.entry import own_entries
+    from live.examine import examine
+    from live.run import wanted
+
+    own_entries(api, where.node, where.ingress)
+    return obstacles(examine(api), wanted(asked, where.ingress is not None))
 
 
 def _dry_run(asked: "Asked", where: _Where) -> None:
-    from live.permissions import missing
-
-    api = connected(where.context, where.kubeconfig, where.cluster_uid)
-    lacking = missing(api, "rolloutlab-0123abcd-0")
+    api = where.cluster.connected()
     table = Table(
         "strategy", "candidate", "repeats", "at least", title="What would be tried", title_justify="left"
     )
@@ -404,16 +425,13 @@ def _dry_run(asked: "Asked", where: _Where) -> None:
         for candidate in asked.candidates:
             table.add_row(strategy, candidate, str(asked.repeats), f"{asked.seconds:.0f} s each")
     Console().print(table)
+    _must_be_fit(asked, where, api)
     say(
         f"Nothing was made on {escape(api.target.context)}. `rolloutlab live manifests` prints what would be."
     )
-    for line in lacking:
-        say(f"[red]not allowed:[/red] {escape(line)}")
-    if lacking:
-        raise typer.Exit(CLUSTER_FAILED)
 
 
-def _tell(results: Sequence[Any], asked: "Asked", folder: Path, context: str) -> None:
+def _tell(results: Sequence[Any], asked: "Asked", folder: Path, cluster: Reached) -> None:
     """What came of it, and where it is; exit 3 where a trial has measured nothing, now or before."""
     from live.run import unmeasured
     from live.trial import Done
@@ -426,7 +444,7 @@ def _tell(results: Sequence[Any], asked: "Asked", folder: Path, context: str) ->
             say(f"[yellow]inconclusive:[/yellow] {escape(one.record.trial.label)}: {escape(one.why)}")
     say(f"Records: {folder}. Beside their prediction: [bold]rolloutlab agree {folder}[/bold]")
     if lacking := unmeasured(folder, asked):
-        command = f"rolloutlab live resume {folder.name} --again --context {context}"
+        command = escape(cluster.command("live", "resume", folder.name, "--again"))
         say(f"{len(lacking)} without a measurement; once more, on a quieter machine: [bold]{command}[/bold]")
         raise typer.Exit(UNDECIDED)
 

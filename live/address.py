@@ -47,7 +47,7 @@ def address(url: str, permitted: str | None = None) -> Address:
     parts = _parts(url)
     host = _ascii(parts.hostname or "", url)
     port = parts.port or PORTS[parts.scheme]
-    found = _resolved(host, port)
+    found = resolved(host, port)
     others = [ip for ip in found if not own(ip)]
     if others and (permitted or "").lower() not in (host, (parts.hostname or "").lower()):
         raise Refused(
@@ -98,7 +98,8 @@ def target(path: str) -> str:
     return quote(path, safe=_KEPT)
 
 
-def _resolved(host: str, port: int) -> list[IP]:
+def resolved(host: str, port: int | None = None) -> list[IP]:
+    """The addresses of a host's name, or the one that it is. Raises BadAddress."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from live.api import Target
 from live.capacity import Room
 from live.permissions import Denied, Use
+from live.routers.ingress_nginx import CLASS
 
 OLDEST, NEWEST = (1, 30), (1, 34)
 """The oldest server whose pods can sleep in preStop unasked, and the newest that live mode was tried with."""
@@ -100,11 +101,17 @@ class Examined:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a scenario needs: room for `pods` of them at once, which image, whether ingress-nginx."""
+    """What a scenario needs: room for its pods, images, ingress-nginx; `way_in` if its address was said."""
 
     room: Room | None = None
-    image: str | None = None
+    images: tuple[str, ...] = ()
     ingress: bool = False
+    way_in: bool = False
+
+
+def obstacles(found: Examined, wanted: Wanted) -> tuple[Finding, ...]:
+    """What would keep a run from taking place."""
+    return tuple(one for one in judge(found, wanted) if one.level is Level.BAD)
 
 
 def judge(found: Examined, wanted: Wanted) -> tuple[Finding, ...]:
@@ -114,10 +121,10 @@ def judge(found: Examined, wanted: Wanted) -> tuple[Finding, ...]:
         _version(found.target.version, found.client),
         *_permissions(found.denied, wanted.ingress),
         _admission(found.admitted),
-        *_nodes(found.nodes, wanted.image),
+        *_nodes(found.nodes, wanted.images),
         _room(found.room, wanted.room),
         *_reachable(found.reached),
-        *_router(found.nginx, wanted.ingress),
+        *_router(found.nginx, wanted),
         _clock(found.clock),
         _conntrack(found.syn_sent),
     )
@@ -168,7 +175,7 @@ def _admission(said: str) -> Finding:
     )
 
 
-def _nodes(nodes: Nodes | Unknown, image: str | None) -> Iterator[Finding]:
+def _nodes(nodes: Nodes | Unknown, images: Iterable[str]) -> Iterator[Finding]:
     if isinstance(nodes, Unknown):
         yield Finding(Level.WARNING, "nodes", f"not known: {nodes.why}", "say --node-address when you run")
         return
@@ -179,8 +186,8 @@ def _nodes(nodes: Nodes | Unknown, image: str | None) -> Iterator[Finding]:
         yield Finding(Level.BAD, "nodes", text, "see `kubectl describe nodes`")
     else:
         yield _good("nodes", text)
-    if image is not None and taking:
-        yield _image(taking, image)
+    if taking:
+        yield from (_image(taking, image) for image in images)
 
 
 def _image(taking: Iterable[Node], image: str) -> Finding:
@@ -223,20 +230,22 @@ def _reachable(reached: Iterable[Reached]) -> Iterator[Finding]:
             )
 
 
-def _router(nginx: Nginx | Unknown, wanted: bool) -> Iterator[Finding]:
-    level = Level.BAD if wanted else Level.WARNING
+def _router(nginx: Nginx | Unknown, wanted: Wanted) -> Iterator[Finding]:
+    level = Level.BAD if wanted.ingress else Level.WARNING
     if isinstance(nginx, Unknown):
         yield Finding(Level.WARNING, "ingress-nginx", f"not known: {nginx.why}", "")
-    elif not nginx.classes:
+    elif CLASS not in nginx.classes:
+        others = f"; there is {', '.join(nginx.classes)}" if nginx.classes else ""
+        text = f"no IngressClass {CLASS} of controller k8s.io/ingress-nginx{others}"
         advice = "strategies via ingress-nginx cannot be run here; those via kube-proxy can"
-        yield Finding(level, "ingress-nginx", "no IngressClass of controller k8s.io/ingress-nginx", advice)
-    elif isinstance(nginx.where, str):
+        yield Finding(level, "ingress-nginx", text, advice)
+    elif isinstance(nginx.where, str) and not wanted.way_in:
         text = f"IngressClass {', '.join(nginx.classes)}, but {nginx.where}"
         yield Finding(level, "ingress-nginx", text, "say --ingress-address HOST:PORT when you run")
     else:
-        host, port = nginx.where
-        text = f"IngressClass {', '.join(nginx.classes)}, at {host}:{port}"
-        yield _good("ingress-nginx", f"{text} (the project was archived in March 2026: no more fixes)")
+        at = "" if isinstance(nginx.where, str) else f", at {nginx.where[0]}:{nginx.where[1]}"
+        text = f"IngressClass {CLASS}{at} (the project was archived in March 2026: no more fixes)"
+        yield _good("ingress-nginx", text)
 
 
 def _clock(clock: Clock | Unknown) -> Finding:

@@ -6,7 +6,7 @@ pods, since a Service's selector can demand labels together but not one of sever
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -16,7 +16,7 @@ from scenarios.route import lower
 from scenarios.routers import IngressNginx, KubeProxy, LayerSevenProxy, Router
 from scenarios.scenario import Scenario
 from scenarios.semantics.deployment_spec import Recreate
-from scenarios.version import Pods, Probe
+from scenarios.version import Pods, Probe, Version
 
 Manifest = dict[str, Any]
 
@@ -202,24 +202,31 @@ def selector(pools: tuple[Pool, ...]) -> Manifest:
     return {"selector": {target_label(pools): "yes"}}
 
 
-def unsupported(scenario: Scenario, image: Image) -> list[str]:
-    """What this scenario asks for and live mode cannot do, by key."""
+def unsupported(scenario: Scenario, image: Image, candidates: Collection[str]) -> list[str]:
+    """What this scenario asks for with these candidates and live mode cannot do, by key."""
     found = []
     if scenario.faults:
         found.append("faults: live mode causes none; give it a scenario without them")
     if scenario.cluster.autoscaler is not None:
         found.append("cluster.autoscaler: live mode starts none")
-    for name, version in (("stable", scenario.versions.stable), *scenario.variants.items()):
-        if version.pull is not None:
-            found.append(
-                f"{name}: pull: live mode uses images that are on the nodes, or pulls as the node does"
-            )
+    versions = _versions(scenario, candidates)
+    pulled = "live mode uses images that are on the nodes, or pulls as the node does"
+    found += [f"{path}.pull: {pulled}" for path, one in versions.items() if one.pull is not None]
     found += [
         f"routers.{name}: {why}" for name, router in scenario.routers.items() for why in _router(router)
     ]
     if image.demo is None:
-        runs = {"versions.stable": scenario.versions.stable, **scenario.variants}
-        found += [f"{name}.image: --own-images needs one" for name, one in runs.items() if one.image is None]
+        lacking = (path for path, one in versions.items() if one.image is None)
+        found += [f"{path}.image: --own-images needs one" for path in lacking]
+    return found
+
+
+def _versions(scenario: Scenario, candidates: Collection[str]) -> dict[str, Version]:
+    """Stable and these candidates, by where the scenario says them."""
+    found = {"versions.stable": scenario.versions.stable}
+    for name in candidates:
+        path = f"candidates.{name}" if scenario.candidates else "versions.candidate"
+        found[path] = scenario.variants[name]
     return found
 
 

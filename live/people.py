@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scenarios.load import as_document, from_document
+from scenarios.names import file_name
 from scenarios.plan import Call
 from scenarios.release import PAGE
 from scenarios.scenario import Scenario
@@ -26,7 +27,7 @@ def promised(scenario: Scenario, after: Mapping[str, float]) -> Scenario:
 
 def approval(operator: str) -> str:
     """The file that approves whatever this operator has been called for."""
-    return f"approved.{operator}"
+    return f"approved.{file_name(operator)}"
 
 
 @dataclass

@@ -93,8 +93,8 @@ def settings(scenario: Scenario, candidate: str, entry: Entry, start: float) -> 
         _kept(demand.connections),
         tuple(Carried(kind.of("header"), kind.of("cookie")) for kind in mix.kinds(demand.mix)),
         {
-            version: None if looks is None else looks.model_dump(mode="json")
-            for version, looks in _known(scenario, candidate).items()
+            version: None if answers is None else answers.model_dump(mode="json")
+            for version, answers in looks(scenario, candidate).items()
         },
     )
 
@@ -112,7 +112,8 @@ def _kept(kept: Connections | None) -> Kept | None:
     return Kept(float(kept.idle), kept.requests or 1 << 60, age)
 
 
-def _known(scenario: Scenario, candidate: str) -> dict[str, Answers | None]:
+def looks(scenario: Scenario, candidate: str) -> dict[str, Answers | None]:
+    """What each version's answers look like, of images that do not send our headers."""
     return {"stable": scenario.versions.stable.answers, "candidate": scenario.variants[candidate].answers}
 
 

@@ -20,14 +20,19 @@ from typing import Any
 
 from live import behaviour, load
 from live.api import Api, Target
+from live.capacity import largest
+from live.doctor import Wanted
 from live.entry import NoEntry
 from live.journal import Journal, Run, entries, run_of
 from live.objects import Image, unsupported
 from live.trial import Done, NotReady, Place, Shown, conduct
 from scenarios import load as loading
 from scenarios.errors import ScenarioError
+from scenarios.names import file_name
 from scenarios.provenance import LiveProvenance
 from scenarios.record import Trial
+from scenarios.route import lower
+from scenarios.routers import IngressNginx
 from scenarios.scenario import Scenario
 
 ASKED = "asked.json"
@@ -148,10 +153,14 @@ def fit(asked: Asked, most_rate: float, most_seconds: float) -> None:
     routed = scenario.model_copy(
         update={"routers": {name: scenario.routers[name] for name in scenario.routers if name in used}}
     )
-    reasons = [*unsupported(routed, asked.image), *load.unsupported(scenario)]
+    reasons = [*unsupported(routed, asked.image, asked.candidates), *load.unsupported(scenario)]
     reasons += load.caps(scenario, most_rate, most_seconds)
     impossible = scenario.unrealisable()
-    reasons += [f"strategies.{name}: {impossible[name]}" for name in asked.strategies if name in impossible]
+    for name in asked.strategies:
+        if name in impossible:
+            reasons.append(f"strategies.{name}: {impossible[name]}")
+        elif _copies(scenario, name):
+            reasons.append(f"strategies.{name}: live mode sends no copies of requests")
     if asked.image.demo is not None:
         for candidate in asked.candidates:
             try:
@@ -160,6 +169,26 @@ def fit(asked: Asked, most_rate: float, most_seconds: float) -> None:
                 reasons += [reason for reason in error.reasons if reason not in reasons]
     if reasons:
         raise Unfit("\n".join(reasons))
+
+
+def _copies(scenario: Scenario, strategy: str) -> bool:
+    """Whether a strategy has copies of requests sent."""
+    plan = scenario.plan(strategy)
+    return any(lower(route, scenario.routers[plan.via]).copies for route in plan.routes)
+
+
+def wanted(asked: Asked, way_in: bool) -> Wanted:
+    """What a cluster must have for it; `way_in`: where ingress-nginx is reached has been said."""
+    world = asked.scenario
+    routers = [world.routers[world.strategies[name].strategy.via] for name in asked.strategies]
+    named = (world.versions.stable, *(world.variants[name] for name in asked.candidates))
+    images = [str(one.image) for one in named] if asked.image.demo is None else [asked.image.demo]
+    return Wanted(
+        largest(world, asked.strategies, asked.image),
+        tuple(dict.fromkeys(images)),
+        any(isinstance(router, IngressNginx) for router in routers),
+        way_in,
+    )
 
 
 def conduct_all(
@@ -193,7 +222,8 @@ def _to_be_filled(run: Path, trial: Trial, again: bool) -> Path | None:
 
     An inconclusive record stays, and what is measured in its place has the folder NAME.1, then NAME.2.
     """
-    name = folder = f"{trial.strategy}.{trial.candidate}.{trial.seed}"
+    parts = (file_name(part, "-_") for part in (trial.strategy, str(trial.candidate), str(trial.seed)))
+    name = folder = ".".join(parts)
     for attempt in count(1):
         if not (run / folder / "record.json").exists():
             break

@@ -1,14 +1,13 @@
 """Which cluster, and which namespaces there, live mode may touch. Decided before anything is sent or run."""
 
 import re
-import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from live.address import IP, own, resolved
 from live.api import Api, Refused, Target
 from live.exchange import Patience
 from live.kubeconfig import Entry, Unreadable, read_entry
@@ -19,14 +18,10 @@ from scenarios.errors import harmless, shown
 
 __all__ = ["LOCAL", "Unreadable", "Unsafe", "allowed_namespace", "connect", "guard"]
 
-IP: TypeAlias = IPv4Address | IPv6Address
 Resolves: TypeAlias = Callable[[str], Iterable[IP]]
 
 LOCAL = re.compile(r"kind-.+|k3d-.+|minikube|docker-desktop|rancher-desktop|orbstack|rolloutlab-test")
 """Names that tools give to clusters on one's own machine."""
-_PRIVATE: tuple[IPv4Network | IPv6Network, ...] = tuple(
-    map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"))
-)
 _UID_OF = "get namespace kube-system -o jsonpath='{.metadata.uid}'"
 _FIRST = Patience(budget=5.0)
 """For the requests that learn who is there: a cluster that is down is said to be down soon."""
@@ -91,20 +86,10 @@ def private(server: str, resolve: Resolves) -> bool:
     """Whether all addresses of the server's host are this machine's or private (RFC 1918, RFC 4193)."""
     try:
         host = urlsplit(server).hostname or ""
-        addresses = [_plain(address) for address in resolve(host)]
+        addresses = [*resolve(host)]
     except (OSError, ValueError):
         return False
-    return bool(addresses) and all(any(a in net for net in _PRIVATE) for a in addresses)
-
-
-def resolved(host: str) -> Iterator[IP]:
-    """The addresses of a host's name, or the one that it is. OSError, ValueError."""
-    for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
-        yield ip_address(str(found[4][0]).partition("%")[0])
-
-
-def _plain(address: IP) -> IP:
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+    return bool(addresses) and all(own(address) for address in addresses)
 
 
 def allowed_namespace(name: str) -> str:

@@ -60,13 +60,14 @@ def _said(found: Examined, about: str, wanted: Wanted = Wanted()) -> Finding:  #
 
 
 def test_a_sound_cluster_needs_nothing() -> None:
-    wanted = Wanted(Room(20, 0.2, 1e9), "python:3.13-slim", ingress=True)
+    wanted = Wanted(Room(20, 0.2, 1e9), ("python:3.13-slim",), ingress=True)
     findings = judge(SOUND, wanted)
     assert {one.level for one in findings} == {Level.GOOD}
     assert not any(one.advice for one in findings)
     assert "archived in March 2026" in _said(SOUND, "ingress-nginx").text
 
 
+SAID = {"ingress": True, "way_in": True}
 RUNS, INGRESS, ADVICE = (next(one for one in TABLE if one.use is use) for use in Use)
 
 
@@ -84,14 +85,16 @@ RUNS, INGRESS, ADVICE = (next(one for one in TABLE if one.use is use) for use in
         ({"admitted": "policy says no"}, {}, "admission", Level.BAD, "policy says no"),
         ({"nodes": (Node("one", False, None),)}, {}, "nodes", Level.BAD, "0 of 1 nodes take pods; not one"),
         ({"nodes": Unknown("403")}, {}, "nodes", Level.WARNING, "403"),
-        ({}, {"image": "python:3.12"}, "image", Level.WARNING, "python:3.12 is not listed by one"),
+        ({}, {"images": ("python:3.12",)}, "image", Level.WARNING, "python:3.12 is not listed by one"),
         ({}, {"room": Room(101, 0.1, 0)}, "room", Level.BAD, "free: 100 pods"),
         ({}, {"room": Room(1, 4.5, 0)}, "room", Level.BAD, "4.50 cores"),
         ({}, {"room": Room(1, 0, 9e9)}, "room", Level.BAD, "MiB"),
         ({"room": Unknown("403")}, {"room": Room(1, 0, 0)}, "room", Level.WARNING, "403"),
         ({"nginx": Nginx((), "none")}, {}, "ingress-nginx", Level.WARNING, "no IngressClass"),
         ({"nginx": Nginx((), "none")}, {"ingress": True}, "ingress-nginx", Level.BAD, "no IngressClass"),
-        ({"nginx": Nginx(("a",), "no way in")}, {"ingress": True}, "ingress-nginx", Level.BAD, "no way in"),
+        ({"nginx": Nginx(("public",), "")}, {"ingress": True}, "ingress-nginx", Level.BAD, "there is public"),
+        ({"nginx": Nginx(("nginx",), "no way")}, {"ingress": True}, "ingress-nginx", Level.BAD, "no way"),
+        ({"nginx": Nginx(("nginx",), "no way")}, SAID, "ingress-nginx", Level.GOOD, "IngressClass nginx"),
         ({"nginx": Unknown("403")}, {"ingress": True}, "ingress-nginx", Level.WARNING, "403"),
         ({"clock": Clock(-90.0, 0.5)}, {}, "clock", Level.WARNING, "90.0 s behind"),
         ({"clock": Clock(3.0, 0.5)}, {}, "clock", Level.WARNING, "3.0 s ahead"),

@@ -78,10 +78,10 @@ def test_seconds_are_rounded_up(world: Scenario) -> None:
 
 
 def test_what_cannot_be_done_is_said_by_key(world: Scenario) -> None:
-    assert objects.unsupported(world, DEMO) == []
-    assert "versions.stable.image" in objects.unsupported(world, Image(None))[0]
+    assert objects.unsupported(world, DEMO, world.variants) == []
+    assert "versions.stable.image" in objects.unsupported(world, Image(None), world.variants)[0]
     quick = load.load("node-goes-down")
-    assert any(text.startswith("faults") for text in objects.unsupported(quick, DEMO))
+    assert any(text.startswith("faults") for text in objects.unsupported(quick, DEMO, quick.variants))
 
 
 def test_the_users_own_image_gets_no_demo_app(world: Scenario) -> None:
