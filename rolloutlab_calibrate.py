@@ -34,11 +34,10 @@ from rolloutlab_cluster import (
     NodeOption,
     OutputOption,
     Plain,
+    Reached,
     UidOption,
     address,
-    cleanup_command,
     command_line,
-    connected,
     failures,
     say,
 )
@@ -88,6 +87,7 @@ def calibrate(
     Exit codes: 0 measured · 3 measured, but not as intended · 4 refused for safety · 5 the cluster failed ·
     6 something of ours is left on it · 2 bad input.
     """
+    from live.entry import own_entries
     from live.objects import Image
     from live.site import Asked
 
@@ -95,8 +95,10 @@ def calibrate(
     routers = tuple(dict.fromkeys(one.value for one in router or ()))
     asked = Asked(samples, rate, Image(image), routers, node_address, address(ingress_address))
     run_id = secrets.token_hex(4)
-    with failures(cleanup_command(context, run_id)):
-        api = connected(context, kubeconfig, cluster_uid)
+    cluster = Reached(context, kubeconfig, cluster_uid)
+    with failures(cluster.cleanup(run_id)):
+        api = cluster.connected()
+        own_entries(api, asked.node, asked.ingress)
         measured, overlay = _measured(api, run_id, asked)
     _write(to, overlay)
     _tell(measured, overlay, to, output)

@@ -21,7 +21,7 @@ from live.routers import ingress_nginx
 from live.trial import PATIENCE, path_of, wait_for_account
 from live.watch import Watch
 from scenarios.load import loads
-from scenarios.plan import CANDIDATE, STABLE
+from scenarios.plan import CANDIDATE
 from scenarios.scenario import Scenario
 from scenarios.semantics.ingress_annotations import annotations
 from scenarios.semantics.ingress_nginx import Policy
@@ -170,9 +170,9 @@ def running(site: Site) -> Iterator[None]:
     try:
         for pool in site.pools:
             site.told.wait(pool, "ready")
-        answers(site.web, STABLE, PATIENCE)
+        answers(site.web, PATIENCE)
         if site.edge is not None:
-            answers(site.edge, STABLE, PATIENCE)
+            answers(site.edge, PATIENCE)
         yield
     finally:
         site.stopping.set()
