@@ -218,8 +218,9 @@ def _cut_torn(path: Path, handle: int) -> None:
 
 
 def _put(path: Path, text: str) -> None:
-    """Write a new file and see it onto the disk."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    """Write a new file and see it onto the disk; it has its name once it is whole."""
+    made = path.with_name(f".{path.name}")
+    handle = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         _write(handle, text.encode())
         os.fsync(handle)
@@ -227,6 +228,7 @@ def _put(path: Path, text: str) -> None:
         raise _at(path, error) from error
     finally:
         os.close(handle)
+    made.rename(path)
 
 
 def _write(handle: int, content: bytes) -> None:

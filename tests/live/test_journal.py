@@ -67,7 +67,22 @@ def test_the_folder_and_its_parents_are_synced_so_that_the_new_names_last(
     monkeypatch.setattr(os, "fsync", fsync)
     Journal.begin(tmp_path / "live", RUN).close()
     folder = tmp_path / "live" / RUN.id
-    assert synced == [str(one) for one in (folder / "run.json", folder, folder.parent, tmp_path)]
+    assert synced == [str(one) for one in (folder / ".run.json", folder, folder.parent, tmp_path)]
+
+
+@pytest.mark.parametrize("at", ["write", "fsync", "rename"])
+def test_a_run_killed_before_its_run_file_was_whole_is_none(tmp_path: Path, at: str) -> None:
+    """Nobody could say on which cluster it was, and nothing was made there."""
+    code = (
+        "import os, pathlib, signal; from pathlib import Path; from live.journal import Journal, Run\n"
+        "def killed(*_): os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"{'pathlib.Path' if at == 'rename' else 'os'}.{at} = killed\n"
+        f"Journal.begin(Path({str(tmp_path)!r}), {RUN!r})"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert (tmp_path / RUN.id).is_dir()
+    assert runs.known(tmp_path) == []
 
 
 def test_what_was_written_is_read_again(open_: Journal) -> None:
