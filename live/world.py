@@ -210,14 +210,26 @@ class LiveWorld:
         self.tell(event.t, f"{event.kind.value}: {event.text}")
 
     def stop(self) -> None:
-        """End the watches and the writing thread."""
+        """End the writing thread and the watches, then judge what came from somebody else.
+
+        A write's event may come before its answer: that it is ours is known once all of them are answered.
+        """
         self._to_do.put(None)
+        answered = self._answers_in()
         for watch in self._watches:
             if not watch.alive:
                 self.trouble.append("a watch of the cluster ended")
             watch.stop()
             self.trouble += _blind(watch)
-        self.trouble += self.sight.meddled
+        self._take_in_all(0.0)
+        unanswered = ["a write was not answered before the trial ended"]
+        self.trouble += self.sight.meddled if answered else unanswered
+
+    def _answers_in(self) -> bool:
+        """Whether the writing thread has ended, with the answers to all its writes in the news."""
+        if self._writer.ident is not None:
+            self._writer.join(self.api.patience.connect + self.api.patience.read + 1.0)
+        return not self._writer.is_alive()
 
     @property
     def t(self) -> float:
@@ -298,6 +310,9 @@ class LiveWorld:
     def _drain(self, timeout: float) -> None:
         """Take in what was told, waiting for the first of it for at most so long."""
         self._show()
+        self._take_in_all(timeout)
+
+    def _take_in_all(self, timeout: float) -> None:
         try:
             news = self._news.get(timeout=timeout) if timeout > 0 else self._news.get_nowait()
             while True:
