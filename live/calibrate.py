@@ -27,14 +27,18 @@ from live.namespaces import Marks
 from live.own_namespace import expiry, own_namespace
 from live.site import INGRESS, ROUTERS, SERVICE, WORK, Asked, Site, filled, running
 from live.switches import Switched
-from live.trial import PATIENCE, SLACK
+from live.trial import PATIENCE, SLACK, WORKSHOP
 from scenarios.plan import CANDIDATE
 from scenarios.tally import Status
 
 __all__ = ["ROUTERS", "Asked", "Measured", "calibrate"]
 
-LIFETIME = 1800.0
-"""Seconds after which anybody may clean up what a killed calibration left."""
+KEPT_LONGER = 1800.0
+"""Seconds beyond a calibration's own length after which what it left may be cleaned up by anybody."""
+BEFORE = 660.0
+"""Seconds until pods, requests and routers are there, and for the requests: longer is not waited for."""
+WRITES, POD, SWITCHES, WEIGHTS = 1.0, 4.0, 6.0, 16.0
+"""Seconds of each sample at most, about twice what they take: pods live beside each other."""
 SAMPLES_FILE = "samples.json"
 SYNC, INGRESS_SYNC = 1.0, 3.4
 """Seconds of quiet after which kube-proxy and ingress-nginx act at once (docs/timing.md)."""
@@ -56,16 +60,22 @@ Step = Callable[[str, int, int], None]
 """Told of the part that goes on: its name, how much is done, of how much."""
 
 
+def lifetime(samples: int) -> float:
+    """Seconds after which anybody may clean up what a calibration left, well after one that goes on ends."""
+    took = samples * (WRITES + POD + SWITCHES) + _weighings(samples) * WEIGHTS
+    return BEFORE + took + KEPT_LONGER
+
+
 def calibrate(api: Api, journal: Journal, run: str, owner: str, asked: Asked, step: Step) -> Measured:
     """Measure, in a namespace that is gone afterwards whatever happens; the run's folder keeps the samples.
 
     Raises NoEntry, NotReady, load.NotReady, live.api's Refused and Unavailable, Incomplete, OSError.
     """
-    marks = Marks(run, 0, owner, expiry(LIFETIME), secrets.token_hex(16))
+    marks = Marks(run, 0, owner, expiry(lifetime(asked.samples)), secrets.token_hex(16))
     with own_namespace(api, journal, marks, lambda text: step(text, 0, 0)):
         site = filled(api, marks, asked)
         with running(site):
-            measured = _measured(site, asked, step)
+            measured = _measured(site, asked, step, journal.folder)
     (journal.folder / SAMPLES_FILE).write_text(
         json.dumps(delays.document(measured.samples, measured.lives), indent=1) + "\n", encoding="utf-8"
     )
@@ -75,10 +85,10 @@ def calibrate(api: Api, journal: Journal, run: str, owner: str, asked: Asked, st
 # --- what is measured -------------------------------------------------------------------------------
 
 
-def _measured(site: Site, asked: Asked, step: Step) -> Measured:
+def _measured(site: Site, asked: Asked, step: Step, folder: Path) -> Measured:
     samples, notes = asked.samples, list[str]()
     _writes(site, samples)
-    service = _service(site, step, notes)
+    service = _service(site, step, notes, folder)
     web = Switched(site.web, site.pools, site.select, stopping=site.stopping)
     lives = _lives(site, web, samples, step)
     switched: dict[str, list[float]] = {}
@@ -97,15 +107,18 @@ def _writes(site: Site, samples: int) -> None:
         site.select(site.pools[0])
 
 
-def _service(site: Site, step: Step, notes: list[str]) -> list[float]:
-    """What requests to an idle pod take beyond its work, as the generator of live runs sees it."""
+def _service(site: Site, step: Step, notes: list[str], folder: Path) -> list[float]:
+    """What requests to an idle pod take beyond its work, as the generator of live runs sees it.
+
+    That works in a folder within `folder`, the run's: what a kill -9 leaves of it is part of the run.
+    """
     world, entry = site.made.scenario, site.web
     grid = world.grid
     step("requests", 0, 0)
     with (
-        TemporaryDirectory(prefix="rolloutlab-") as folder,
+        TemporaryDirectory(prefix=WORKSHOP, dir=folder) as workshop,
         load.Generator(
-            world, CANDIDATE, 0, entry, Path(folder), start=float(grid.start), horizon=float(grid.horizon)
+            world, CANDIDATE, 0, entry, Path(workshop), start=float(grid.start), horizon=float(grid.horizon)
         ) as traffic,
     ):
         traffic.ready(PATIENCE)
@@ -158,12 +171,16 @@ def _weighed(site: Site, samples: int, switched: Samples, step: Step) -> dict[st
     if "endpoints" in switched:
         heard = float(np.mean(switched["endpoints"]))
     edge = Switched(site.edge, site.pools, site.weigh, keeps=True, stopping=site.stopping)
-    wanted = max(2, samples // 3)
+    wanted = _weighings(samples)
     try:
         pairs = edge.pairs(wanted, INGRESS_SYNC, HASTE)
         return delays.of_ingress(_told(pairs, INGRESS, wanted, step), heard)
     finally:
         edge.close()
+
+
+def _weighings(samples: int) -> int:
+    return max(2, samples // 3)
 
 
 def _told(pairs: Iterator[Pair], name: str, samples: int, step: Step) -> Iterator[Pair]:

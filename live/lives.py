@@ -133,10 +133,11 @@ class Lane:
         """A connection to it, and its account."""
         ends = time.monotonic() + PATIENCE
         while True:
+            kept = Kept(self.host, self.port)
             try:
-                kept = Kept(self.host, self.port)
-                return kept, [kept.instants(pod.name) for _ in range(EXCHANGES)]
+                return kept, kept.met(pod.name)
             except (OSError, http.client.HTTPException, ValueError) as error:
+                kept.close()
                 if time.monotonic() > ends:
                     raise NotReady(
                         f"{pod.name} does not answer at {self.host}:{self.port}: {error}"
@@ -153,17 +154,25 @@ class Lane:
 
 
 class Kept:
-    """A connection that is kept open to see when its other end goes."""
+    """A connection that is kept open to see when its other end goes. To be closed, or used by `with`."""
 
     def __init__(self, host: str, port: int) -> None:
         self._http = http.client.HTTPConnection(host, port, timeout=1.0)
-        self._http.connect()
 
     def __enter__(self) -> "Kept":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it; harmless where it has ended."""
         self._http.close()
+
+    def met(self, name: str) -> list[Exchange]:
+        """Connect, and ask the pod of that name so often. Raises OSError, HTTPException, ValueError."""
+        self._http.connect()
+        return [self.instants(name) for _ in range(EXCHANGES)]
 
     def instants(self, name: str) -> Exchange:
         """The account of the pod of that name. Raises OSError, HTTPException, ValueError."""

@@ -3,7 +3,6 @@
 import http.client
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -71,19 +70,26 @@ class Switched:
         """Whose pod answers a request; empty where none does."""
         connection = self._kept or http.client.HTTPConnection(self.entry.host, self.entry.port, timeout=1.0)
         self._kept = None
+        try:
+            name = self._answering(connection)
+            if self.keeps:
+                self._kept = connection
+            return next((one for one in self.pools if name.startswith(f"{one}-")), "")
+        except (OSError, http.client.HTTPException):
+            return ""
+        finally:  # also where an interrupt comes while it is waited for
+            if self._kept is not connection:
+                connection.close()
+
+    def _answering(self, connection: http.client.HTTPConnection) -> str:
+        """Which pod answers a request; empty if it does not say. Raises OSError, HTTPException."""
         headers = {"Host": self.entry.host_header or self.entry.host}
         if not self.keeps:
             headers["Connection"] = "close"
-        with suppress(OSError, http.client.HTTPException):
-            connection.request("GET", LIVE_PATH, headers=headers)
-            answer = connection.getresponse()
-            answer.read(65536)
-            if self.keeps:
-                self._kept = connection
-            name = answer.getheader(POD) or ""
-            return next((one for one in self.pools if name.startswith(f"{one}-")), "")
-        connection.close()
-        return ""
+        connection.request("GET", LIVE_PATH, headers=headers)
+        answer = connection.getresponse()
+        answer.read(65536)
+        return answer.getheader(POD) or ""
 
     def close(self) -> None:
         """End what is kept."""

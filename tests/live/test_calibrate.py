@@ -1,5 +1,6 @@
 """Calibration: delays out of instants against the models they are fed to, and a real one on the cluster."""
 
+import http.client
 import json
 import math
 import socket
@@ -7,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,16 @@ import pytest
 from onenode.target import Cluster
 
 from live import delays
+from live import load as load_
+from live import site as site_
+from live.calibrate import _service
 from live.delays import Exchange, Instants, Life, Pair, Switch, ahead, of_ingress, of_lives, of_service
 from live.journal import entries
-from live.lives import Told, silent_from
+from live.lives import Lane, Told, silent_from
 from live.objects import POOL
 from live.replay import Entry
 from live.switches import Switched
-from live.trial import NotReady
+from live.trial import WORKSHOP, NotReady
 from live.watch import Change
 from scenarios import overlay
 from scenarios.load import load
@@ -291,6 +296,85 @@ def test_a_switch_is_seen_when_requests_follow_it(led: tuple[Entry, list[str]]) 
     for switch, wanted in zip((pair.quiet, pair.hurried), due, strict=True):
         assert wanted - 0.05 < switch.changed < wanted + 0.15
     assert now == ["main-1"]
+
+
+# --- what is open is closed -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[http.client.HTTPConnection]:
+    """All that are made from now on."""
+    made = list[http.client.HTTPConnection]()
+
+    class Noted(http.client.HTTPConnection):
+        def __init__(self, *address: Any, **options: Any) -> None:
+            super().__init__(*address, **options)
+            made.append(self)
+
+    monkeypatch.setattr(http.client, "HTTPConnection", Noted)
+    return made
+
+
+@pytest.fixture
+def mute() -> Iterator[int]:
+    """A port where connections are taken and nothing is answered."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_an_interrupt_leaves_no_connection_open(
+    connections: list[http.client.HTTPConnection], mute: int, keeps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(connection: http.client.HTTPConnection) -> None:
+        assert connection.sock is not None
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(http.client.HTTPConnection, "getresponse", interrupted)
+    switched = Switched(Entry("http", "127.0.0.1", mute), ("main", "canary"), lambda _pool: None, keeps)
+    with pytest.raises(KeyboardInterrupt):
+        switched.switch()
+    switched.close()
+    assert [connection.sock for connection in connections] == [None]
+
+
+def test_a_pod_that_does_not_answer_yet_leaves_no_connection_open(
+    connections: list[http.client.HTTPConnection], mute: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold = Told()
+    fold.tell(told("added", "a", 1.0, running=True, ready=True))
+
+    def other(_connection: http.client.HTTPConnection) -> None:
+        if len(connections) == 3:
+            fold.stopping.set()
+        raise ValueError("from another pod")
+
+    monkeypatch.setattr(http.client.HTTPConnection, "getresponse", other)
+    lane = Lane(
+        "lane-0", "127.0.0.1", mute, fold, lambda _pool, _pods: None, time.monotonic, threading.Lock()
+    )
+    with pytest.raises(NotReady, match="stopped"):
+        lane.life(0)
+    assert [connection.sock for connection in connections] == [None] * 3
+
+
+def test_the_generator_works_in_the_runs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a kill -9 leaves of it is seen there."""
+    folders = list[Path]()
+
+    def generator(*given: Any, **_options: Any) -> None:
+        folders.append(given[4])
+        assert given[4].is_dir()
+        raise load_.NotReady("no")
+
+    monkeypatch.setattr(load_, "Generator", generator)
+    site: Any = SimpleNamespace(made=SimpleNamespace(scenario=site_.scenario(80.0)), web=None)
+    with pytest.raises(load_.NotReady):
+        _service(site, lambda *_: None, [], tmp_path)
+    (folder,) = folders
+    assert folder.parent == tmp_path
+    assert folder.name.startswith(WORKSHOP)
+    assert not folder.exists()
 
 
 # --- the cluster ------------------------------------------------------------------------------------
