@@ -514,7 +514,21 @@ def _progress(word: str) -> Iterator[Any]:
 
 
 def _terminate(_signum: int, _frame: FrameType | None) -> NoReturn:
+    _finish_in_peace()
     raise Terminated
+
+
+def _interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
+    """Ctrl-C. A second one leaves at once."""
+    _finish_in_peace()
+    raise KeyboardInterrupt
+
+
+def _finish_in_peace() -> None:
+    """From now on it is being cleaned up: a terminal that is closed may say so more than once."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is _terminate:
+            signal.signal(number, lambda _signum, _frame: None)  # SIG_IGN would be inherited by children
 
 
 def entry() -> None:
@@ -541,8 +555,10 @@ def _let_flow(commands: typer.Typer) -> None:
 def main() -> None:
     """Run the command line and exit: every expected failure is one clear message and its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # a terminal that is closed; nohup ignores it
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a terminal that is closed; nohup ignores it
         signal.signal(signal.SIGHUP, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # what a shell runs behind ignores it
+        signal.signal(signal.SIGINT, _interrupt)
     assert app.info.help is not None
     app.info.help = str(app.info.help).replace("WORLDS", ", ".join(library()))
     _let_flow(app)
