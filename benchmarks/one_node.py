@@ -104,6 +104,8 @@ def page(compared: dict[str, Any]) -> None:
 
 def table(compared: dict[str, Any]) -> str:
     """A row for each strategy and candidate: how it ended, then predicted → measured of each figure."""
+    from reports.agreement import TOLD
+
     heads = ["strategy", "candidate", "n", "ends", *(_HEADS[key] for key in FIGURES)]
     rows = [heads, ["---"] * len(heads)]
     for cell in compared["cells"]:
@@ -115,7 +117,10 @@ def table(compared: dict[str, Any]) -> str:
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     counts = ", ".join(f"{number} {word}" for word, number in compared["counts"].items())
     left = "; ".join(f"{one['trial']}: {one['why']}" for one in compared["left_out"]) or "none"
-    below = f"predicted → measured ± chance, ✓ agrees, ✗ differs, ? too few repeats. All figures: {counts}."
+    below = (
+        "predicted → measured ± chance, ✓ agrees, ✗ differs, ? too few repeats. "
+        f"Of the {len(TOLD)} figures that `agree` shows: {counts}."
+    )
     return "\n".join([*lines, "", below, f"Left out as inconclusive: {left}."])
 
 
@@ -132,8 +137,7 @@ MARKS = {"agrees": "✓", "differs": "✗", "too few repeats": "?", "not observa
 def _figure(figure: dict[str, Any] | None) -> str:
     if figure is None or figure.get("predicted") is None or figure.get("measured") is None:
         return "–"
-    chance = figure["chance"]
-    half = max(chance["below"], chance["above"])
+    half = (figure["chance"]["below"] + figure["chance"]["above"]) / 2
     digits = 0 if figure["unit"] == "count" else 2 if abs(figure["measured"]) < 10 else 1
     numbers = (f"{figure[key]:.{digits}f}" for key in ("predicted", "measured"))
     return f"{' → '.join(numbers)} ± {half:.{digits}f} {MARKS[figure['nearness']]}"

@@ -54,10 +54,6 @@ class Callers:
         """Whether somebody asked for the way back by then."""
         return (self.folder / ABORT).exists() or (PAGE in self._calls and self._acted(PAGE, t))
 
-    def waiting(self, t: float) -> list[str]:
-        """Operators of whom nothing was heard yet."""
-        return sorted({self._calls[name][0] for name in self._calls if not self._acted(name, t)})
-
     def _acted(self, name: str, t: float) -> bool:
         operator, called_at = self._calls[name]
         if operator in self.after:

@@ -59,7 +59,6 @@ class Place:
     approvals: Mapping[str, float] = field(default_factory=dict)
     node: str | None = None
     ingress: tuple[str, int] | None = None
-    processes: int = 1
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -263,6 +262,8 @@ def _stored(
         "conclusive": not why,
         "why": why,
         "sent": asdict(sent),
+        "image": place.image.demo or "the versions' own",
+        "own_images": place.image.demo is None,
         "losses": [asdict(loss) for loss in losses],
         "rows": {"file": raw.name, "sha256": hashlib.sha256(raw.read_bytes()).hexdigest()},
     }

@@ -133,13 +133,18 @@ def _sha256(path: Path) -> str:
 
 
 def _same(used: Sequence[tuple[Path, LiveProvenance]]) -> None:
-    """Refuse records of more than one cluster or time scale, and copies, which would count as repeats."""
+    """Refuse records of more than one cluster, time scale or kind of image, and copies, which are no repeats."""
     seen: dict[tuple[str, str], Path] = {}
     for place, one in used:
         twice = seen.setdefault((one.run, one.rows.file), place)
         if twice is not place:
             raise AgreementError(f"{place} and {twice} are the same measurement: leave one of them out")
-    for word, key in (("clusters", "cluster_uid"), ("time scales", "time_scale")):
+    alike = (
+        ("clusters", "cluster_uid"),
+        ("time scales", "time_scale"),
+        ("images, of the user's own or not,", "own_images"),
+    )
+    for word, key in alike:
         found: dict[object, str] = {}
         for place, one in used:
             found.setdefault(getattr(one, key), place.name)

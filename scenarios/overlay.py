@@ -1,7 +1,7 @@
 """Delays that were measured on one cluster, to be laid over a scenario in place of what it says.
 
 `calibrate` writes them, from idle and no-change operations, never from the release that is to be predicted;
-`agree` and `compare` predict with them. An overlay is a YAML file of its own with its provenance. Reading is
+`agree` predicts with them. An overlay is a YAML file of its own with its provenance. Reading is
 as strict as of scenarios. Decides nothing; measures nothing.
 """
 

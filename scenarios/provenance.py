@@ -91,6 +91,7 @@ class LiveProvenance(_Stated):
     why: str
     sent: SentRequests
     rows: RawRows
+    own_images: bool = False
     losses: tuple[Loss, ...] = ()
 
     @property

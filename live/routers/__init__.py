@@ -1,10 +1,10 @@
 """What each router is told: the objects at the start, and the changes that a route comes to."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from live.objects import Made
-from scenarios.plan import Route
+from live.objects import Made, selector
+from scenarios.plan import Pool
 
 Manifest = dict[str, Any]
 
@@ -19,11 +19,8 @@ class Change:
     body: Manifest
 
 
-class Told(Protocol):
-    """A module of this package: pure functions of what is made."""
-
-    def objects(self, made: Made, namespace: str) -> list[Manifest]:
-        """What stands there from the start, for the plan's first route."""
-
-    def changes(self, made: Made, route: Route) -> list[Change]:
-        """What a route comes to."""
+def led(made: Made, service: str, pools: tuple[Pool, ...]) -> Change:
+    """Another selector of a Service; the old one's label is taken out, as a merge would keep it."""
+    wanted = selector(pools)["selector"]
+    gone = {key: None for other in made.targets for key in selector(other)["selector"] if key not in wanted}
+    return Change("", "services", service, {"spec": {"selector": gone | wanted}})

@@ -3,8 +3,8 @@
 The canary Ingress stands there from the start with weight 0, so that a step is one annotation and no reload.
 """
 
-from live.objects import Made, Manifest, head, selector, service
-from live.routers import Change
+from live.objects import Made, Manifest, head, service
+from live.routers import Change, led
 from scenarios.plan import Pool, Route
 from scenarios.route import Lowered, lower
 from scenarios.semantics.ingress_annotations import PREFIX, annotations
@@ -37,13 +37,12 @@ def objects(made: Made, namespace: str) -> list[Manifest]:
 
 
 def changes(made: Made, route: Route) -> list[Change]:
-    """Selectors of both Services, then the canary's annotations."""
+    """Selectors of Services that lead elsewhere at some time of the plan, then the canary's annotations."""
     lowered = lower(route, made.router)
     written = annotations(lowered.policy or Policy())
     dropped = {PREFIX + name: None for name in _OPTIONAL if PREFIX + name not in written}
-    found = [_select(made, PRIMARY, lowered.backends[0])]
-    if len(lowered.backends) > 1:
-        found.append(_select(made, CANARY, lowered.backends[1]))
+    sides = zip((PRIMARY, CANARY), lowered.backends, _ever(made), strict=False)
+    found = [led(made, name, pools) for name, pools, ever in sides if len(ever) > 1]
     body = {"metadata": {"annotations": dropped | written}}
     return [*found, Change("networking.k8s.io", "ingresses", CANARY, body)]
 
@@ -56,10 +55,10 @@ def _canary(made: Made, lowered: Lowered) -> tuple[Pool, ...]:
     return next((pools for backends in later for pools in backends), lowered.backends[0])
 
 
-def _select(made: Made, name: str, pools: tuple[Pool, ...]) -> Change:
-    wanted = selector(pools)["selector"]
-    gone = {key: None for other in made.targets for key in selector(other)["selector"] if key not in wanted}
-    return Change("", "services", name, {"spec": {"selector": gone | wanted}})
+def _ever(made: Made) -> tuple[set[tuple[Pool, ...]], set[tuple[Pool, ...]]]:
+    """Where each Service leads at any time of the plan."""
+    every = [lower(route, made.router).backends for route in made.plan.routes]
+    return {backends[0] for backends in every}, {b for backends in every for b in backends[1:]}
 
 
 def _ingress(made: Made, name: str, namespace: str, notes: dict[str, str]) -> Manifest:

@@ -1,7 +1,7 @@
 """A Service as a router: its selector is the route; every node's kube-proxy follows it. Pure."""
 
-from live.objects import Made, Manifest, selector, service
-from live.routers import Change
+from live.objects import Made, Manifest, service
+from live.routers import Change, led
 from scenarios.plan import Route
 from scenarios.route import lower
 
@@ -15,8 +15,6 @@ def objects(made: Made, _namespace: str) -> list[Manifest]:
 
 
 def changes(made: Made, route: Route) -> list[Change]:
-    """Another selector; the old one's label is taken out, as a merge would keep it."""
+    """Another selector."""
     (pools,) = lower(route, made.router).backends
-    wanted = selector(pools)["selector"]
-    gone = {key: None for other in made.targets for key in selector(other)["selector"] if key not in wanted}
-    return [Change("", "services", WEB, {"spec": {"selector": gone | wanted}})]
+    return [led(made, WEB, pools)]
