@@ -3,10 +3,8 @@
 Exit codes: 0 compared · 3 nothing has five conclusive repeats · 2 bad input.
 """
 
-import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from rolloutlab_terminal import bar, command_line, say
 
 if TYPE_CHECKING:
     from reports.facets import Run
@@ -72,11 +71,11 @@ def agree(
     if known is not None:
         repeats.refuse(known, measured)
         if (note := repeats.elsewhere(known, measured)) is not None:
-            _say(f"[bold]Note:[/bold] {escape(note)}")
-    with _progress() as progress:
+            say(f"[bold]Note:[/bold] {escape(note)}")
+    with bar("simulated seeds") as progress:
         predicted = predict(measured, seeds, known, jobs, progress)
     document = documents.agreement(measured, predicted, known)
-    command = shlex.join(["rolloutlab", *sys.argv[1:]])
+    command = command_line()
     page = agreement_page.write(target, document, measured, predicted, command)
     match output:
         case Output.TABLE:
@@ -144,17 +143,3 @@ def _overlay(path: Path | None) -> "Overlay | None":
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     return overlay.loads(decode(data, harmless(str(path))), str(path))
-
-
-def _say(text: str) -> None:
-    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr where a person looks at it."""
-    console = Console(stderr=True)
-    columns = (TextColumn("simulated seeds"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -37,10 +37,9 @@ from rolloutlab_cluster import (
     Reached,
     UidOption,
     address,
-    command_line,
     failures,
-    say,
 )
+from rolloutlab_terminal import command_line, say
 
 if TYPE_CHECKING:
     from live.api import Api

@@ -6,11 +6,10 @@ Long, as every command has its options here; what they do is elsewhere.
 import inspect
 import json
 import os
-import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -20,19 +19,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 import rolloutlab_calibrate
 import rolloutlab_live
 from reports.files import put
 from rolloutlab_agree import agree
+from rolloutlab_terminal import bar, command_line, say
 from rolloutlab_verify import expect, verify_split
 from scenarios import explain as explained
 from scenarios.check import Level
@@ -150,9 +142,9 @@ def compare(
     _known(strategy, world.strategies, "strategy")
     _known(candidate, world.variants, "candidate")
     within = _within(until)
-    file, command = _file(scenario), _command()
+    file, command = _file(scenario), command_line()
     target = to or folder.default(world.name, file)
-    with folder.prepared(target) as workshop, Drawer(workshop) as drawer, _progress("seeds") as told:
+    with folder.prepared(target) as workshop, Drawer(workshop) as drawer, bar("seeds") as told:
         import rolloutlab  # takes a while: the drawer has begun by then
 
         def progress(done: int, total: int) -> None:
@@ -174,7 +166,7 @@ def compare(
     _show(result.document, output, world, target / folder.PAGE)
     _say_vague(result.vague, until)
     if result.interrupted:
-        _say(f"[bold]Interrupted:[/bold] this rests on {len(result.document['seeds'])} finished seeds.")
+        say(f"[bold]Interrupted:[/bold] this rests on {len(result.document['seeds'])} finished seeds.")
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(_CODES[require.worst(result.document)])
 
@@ -203,7 +195,7 @@ def _say_vague(vague: Sequence[Any], until: str | None) -> None:
         names = [f"{one.figure} of {one.strategy} with {one.candidate}" for one in vague]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         said = escape("; ".join(names[:3]) + more)
-        _say(f"[bold]Not known to {escape(str(until))}[/bold] with this many seeds: {said}.")
+        say(f"[bold]Not known to {escape(str(until))}[/bold] with this many seeds: {said}.")
 
 
 def _show(document: dict[str, Any], output: Output, world: Scenario, page: Path) -> None:
@@ -213,7 +205,7 @@ def _show(document: dict[str, Any], output: Output, world: Scenario, page: Path)
 
     match output:
         case Output.TABLE:
-            Console().print(table.table(document, world, _command(), page))
+            Console().print(table.table(document, world, command_line(), page))
         case Output.JSON:
             sys.stdout.write(documents.dumps(document))
         case Output.CSV:
@@ -249,7 +241,7 @@ def run(
     target = to or folder.default(world.name, file) / file_name(f"{strategy}--{chosen}--seed-{seed}")
     record = rolloutlab.simulate(world, strategy, candidate=chosen, seed=seed)
     measured = rolloutlab.measured(record)
-    records.write(record, target, folder.provenance(_command(), file))
+    records.write(record, target, folder.provenance(command_line(), file))
     if output is Plain.JSON:
         sys.stdout.write(story.dumps(record, measured))
     else:
@@ -389,9 +381,9 @@ def import_(
         sys.stdout.write(text)
     else:
         _write_new(to, text)
-        _say(f"Wrote [bold]{escape(str(to))}[/bold]; next: rolloutlab compare {escape(str(to))}")
+        say(f"Wrote [bold]{escape(str(to))}[/bold]; next: rolloutlab compare {escape(str(to))}")
     for left in imported.left_alone:
-        _say(f"left alone: {escape(left)}")
+        say(f"left alone: {escape(left)}")
 
 
 @app.command()
@@ -404,7 +396,7 @@ def init(
     from scenarios import manifests
 
     _write_new(to, manifests.starter())
-    _say(f"Wrote [bold]{escape(str(to))}[/bold]; next: rolloutlab compare {escape(str(to))}")
+    say(f"Wrote [bold]{escape(str(to))}[/bold]; next: rolloutlab compare {escape(str(to))}")
 
 
 @app.command()
@@ -426,7 +418,7 @@ def report(
         folders.copy(folder, workshop, target)
         command, values = str(made.get("command", "")), folders.values(folder)
         page.write_report(workshop, document, records, scenario, command, made, values)
-    _say(f"Wrote [bold]{escape(str(target / folders.PAGE))}[/bold]")
+    say(f"Wrote [bold]{escape(str(target / folders.PAGE))}[/bold]")
 
 
 @app.command()
@@ -486,31 +478,6 @@ def _write_new(path: Path, text: str) -> None:
     if path.exists():
         raise FileExistsError(f"{path}: is there already; choose another name or remove it")
     put(path, text.encode())
-
-
-def _command() -> str:
-    """The command line that reproduces this."""
-    return shlex.join(["rolloutlab", *sys.argv[1:]])
-
-
-def _say(text: str) -> None:
-    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
-
-
-@contextmanager
-def _progress(word: str) -> Iterator[Any]:
-    """A bar on stderr where a person looks at it; nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(word, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _terminate(_signum: int, _frame: FrameType | None) -> NoReturn:
@@ -577,7 +544,7 @@ def main() -> None:
         getattr(error, "show", lambda text=str(error): _fail(text))()
         sys.exit(BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
-        _say("Interrupted; nothing was finished.")
+        say("Interrupted; nothing was finished.")
         sys.exit(INTERRUPTED)
     except Terminated:
         sys.exit(TERMINATED)

@@ -1,7 +1,6 @@
 """What all commands that reach a cluster share: options, exit codes, failures told in one way."""
 
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
+
+from rolloutlab_terminal import say
 
 if TYPE_CHECKING:
     from live.api import Api
@@ -117,17 +117,7 @@ class Reached:
         return self.command("live", "cleanup", *(["--run", run] if run else []))
 
 
-def command_line() -> str:
-    """The command line that reproduces this."""
-    return shlex.join(["rolloutlab", *sys.argv[1:]])
-
-
-def say(text: str) -> None:
-    """A line of progress, with rich's marks, on stderr."""
-    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
-
-
 def fail(text: str, code: int) -> NoReturn:
     """End with a message that is shown as it is."""
-    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
+    say(text, markup=False)
     raise typer.Exit(code)

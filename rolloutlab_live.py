@@ -32,8 +32,8 @@ from rolloutlab_cluster import (
     UidOption,
     fail,
     failures,
-    say,
 )
+from rolloutlab_terminal import say
 from scenarios.load import load
 from scenarios.units import parse_duration
 

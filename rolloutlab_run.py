@@ -35,10 +35,9 @@ from rolloutlab_cluster import (
     Reached,
     UidOption,
     address,
-    command_line,
     failures,
-    say,
 )
+from rolloutlab_terminal import command_line, say
 from scenarios.load import load
 from scenarios.record import Trial
 from scenarios.scenario import Scenario

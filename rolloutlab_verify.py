@@ -5,15 +5,14 @@ Exit codes: 0 accurate · 99 inaccurate · 3 too few · 2 bad input · 4 refused
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from rolloutlab_terminal import bar, say
 from scenarios.units import parse_duration
 
 if TYPE_CHECKING:
@@ -203,8 +202,8 @@ def expect(
     where = _permitted(address, permitted)
     trusted = context(where.scheme, insecure)
     known = {side: world.version(side, variant).answers for side in ("stable", "candidate")}
-    _say(f"Planned: {total:,} requests, about {total / each_rate:,.0f} s at {rate}.")
-    with _bar() as told:
+    say(f"Planned: {total:,} requests, about {total / each_rate:,.0f} s at {rate}.", markup=False)
+    with bar("answers") as told:
         results = [
             alone(one, probe(key, one, known, where, sending, trusted, told)) for key, one in chosen.items()
         ]
@@ -233,7 +232,7 @@ def _permitted(url: str, permitted: str | None) -> "Address":
     try:
         return _parsed("URL", lambda text: address(text, permitted), url)
     except Refused as refused:
-        _say(f"Refused: {refused}")
+        say(f"Refused: {refused}", markup=False)
         raise typer.Exit(REFUSED) from None
 
 
@@ -257,12 +256,12 @@ def _check(check: "Check") -> "Checked":
     from live.verify import verify
     from reports import split_words
 
-    _say(f"Planned: {split_words.planned(check.claim, check.sending)}.")
+    say(f"Planned: {split_words.planned(check.claim, check.sending)}.", markup=False)
     if short := split_words.capped(check.claim, check.sending):
-        _say(short)
+        say(short, markup=False)
         for text in split_words.by_chance(check.claim, check.sending.most):
-            _say(text)
-    with _bar() as told:
+            say(text, markup=False)
+    with bar("answers") as told:
         return verify(check, told)
 
 
@@ -294,16 +293,3 @@ def _parsed(option: str, parse: Callable[[Any], Parsed], text: Any) -> Parsed:
         return parse(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
-
-
-def _say(text: str) -> None:
-    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
-    console = Console(stderr=True)
-    columns = TextColumn("answers"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("answers", total=None)
-        yield lambda done, planned: bar.update(task, completed=done, total=max(done, planned) or None)

@@ -133,7 +133,7 @@ def _sha256(path: Path) -> str:
 
 
 def _same(used: Sequence[tuple[Path, LiveProvenance]]) -> None:
-    """Refuse records of more than one cluster, time scale or kind of image, and copies, which are no repeats."""
+    """Refuse records of more than one cluster, time scale or kind of image, and copies: no repeats."""
     seen: dict[tuple[str, str], Path] = {}
     for place, one in used:
         twice = seen.setdefault((one.run, one.rows.file), place)

@@ -24,6 +24,7 @@ def test_the_wheel_installs_our_rooms_and_the_root_modules(tmp_path: Path) -> No
         "rolloutlab_cluster.py",
         "rolloutlab_live.py",
         "rolloutlab_run.py",
+        "rolloutlab_terminal.py",
         "rolloutlab_verify.py",
         "scenarios",
         "sim",

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from onenode.target import Cluster
 
@@ -21,38 +20,30 @@ def rolloutlab(cluster: Cluster, folder: Path, *arguments: str) -> subprocess.Co
     )
 
 
+def conclusive(folder: Path) -> int:
+    told = [json.loads(path.read_text()) for path in folder.glob("*/provenance.json")]
+    return sum(one["conclusive"] for one in told)
+
+
 def test_a_rolling_update_agrees_with_its_prediction(cluster: Cluster, tmp_path: Path) -> None:
-    run = rolloutlab(
-        cluster, tmp_path, "live", "run", "one-node", "--context", cluster.context, "-s", "rolling",
-        "-c", "healthy", "--repeat", str(REPEATS), *SHORT,
-    )  # fmt: skip
-    assert run.returncode in (0, 3), run.stderr  # 3: the machine was too busy for some of them
+    to = ("--context", cluster.context)
+    what = ("-s", "rolling", "-c", "healthy", "--repeat", str(REPEATS), *SHORT)
+    run = rolloutlab(cluster, tmp_path, "live", "run", "one-node", *to, *what)
     (folder,) = (tmp_path / "runs" / "live").iterdir()
-    told = [json.loads(path.read_text()) for path in sorted(folder.glob("*/provenance.json"))]
-    assert len(told) == REPEATS
-    conclusive = sum(one["conclusive"] for one in told)
-    assert all("late" in one["why"] for one in told if not one["conclusive"])
+    for _ in range(2):
+        if conclusive(folder) < REPEATS:  # the machine was busy
+            assert run.returncode == 3, run.stderr
+            run = rolloutlab(cluster, tmp_path, "live", "resume", folder.name, *to, "--again")
+    assert (run.returncode, conclusive(folder)) == (0, REPEATS), run.stderr
     found = rolloutlab(cluster, tmp_path, "agree", str(folder.relative_to(tmp_path)), "-o", "json")
-    if not conclusive:
-        assert found.returncode == 2
-        assert "none of the 5 runs is conclusive" in found.stderr
-        return
-    assert found.returncode == (0 if conclusive == REPEATS else 3), found.stderr
-    compared = json.loads(found.stdout)
-    (cell,) = compared["cells"]
-    assert (cell["strategy"], cell["candidate"], cell["repeats"]) == ("rolling", "healthy", conclusive)
-    _judged(cell, conclusive)
+    assert found.returncode == 0, found.stderr
+    (cell,) = json.loads(found.stdout)["cells"]
+    assert (cell["strategy"], cell["candidate"], cell["repeats"]) == ("rolling", "healthy", REPEATS)
+    assert cell["ended"]["ways"]["promoted"]["measured"] == 1
+    figures = cell["figures"]
+    for key in ("failed_requests", "capacity_loss", "worst_capacity"):
+        assert figures[key]["nearness"] == "agrees", figures[key]
+    assert figures["failed_requests"]["values"] == [0.0] * REPEATS
+    assert figures["release_duration"]["measured"] > 2
     page = (folder / "agreement" / "agreement.html").read_text()
     assert "rolling" in page and "<script src" not in page
-
-
-def _judged(cell: dict[str, Any], conclusive: int) -> None:
-    """What does not depend on how busy this machine is: how it ended, and that a preStop loses nothing."""
-    ways = cell["ended"]["ways"]
-    assert ways["promoted"]["measured"] == 1
-    lost = cell["figures"]["failed_requests"]
-    assert lost["values"] == [0.0] * conclusive
-    assert lost["predicted"] == 0
-    assert lost["nearness"] == ("agrees" if conclusive == REPEATS else "too few repeats")
-    assert cell["figures"]["worst_capacity"]["measured"] == 1
-    assert cell["figures"]["release_duration"]["measured"] > 2

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from onenode.target import Cluster
 
@@ -62,17 +61,18 @@ def test_a_prestop_that_covers_propagation_loses_nothing(rolled: dict[str, tuple
     scenario, done = rolled["with"]
     assert done.record.outcome is not None
     assert done.record.outcome.verdict is Verdict.PROMOTED
-    assert failed(done) == 0 or done.why  # what a machine that is too busy loses is not the release's
+    assert not done.why
+    assert failed(done) == 0
     assert max(predicted(scenario)) == 0
 
 
 def test_without_a_prestop_some_are_lost_as_predicted(rolled: dict[str, tuple[Scenario, Done]]) -> None:
     scenario, done = rolled["without"]
     expected = predicted(scenario)
-    assert failed(done) > 0
+    assert not done.why
     assert min(expected) > 0
-    # within a factor of ten: what one node loses per removal varies that much (docs/measured.md)
-    assert np.mean(expected) / 10 < failed(done) < 10 * np.mean(expected)
+    # one update, and what one loses varies by the second in which kube-proxy hears of each removal
+    assert min(expected) / 2 < failed(done) < 2 * max(expected)
 
 
 def test_500_requests_a_second_are_sent_in_time_or_it_is_said(conducted: Conduct, tmp_path: Path) -> None:
