@@ -4,14 +4,17 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
+from live.api import Api
 from live.journal import Journal, Run
 from live.objects import Image
 from live.people import ABORT, approval
-from live.run import Asked, Unfit, store, stored
+from live.run import Asked, Unfit, conduct_all, place, store, stored
+from live.trial import Shown
 from scenarios.load import load
 
 Call = Callable[..., Any]
@@ -59,6 +62,41 @@ def test_manifests_of_what_cannot_be_run_are_not_printed(called: Call, world: st
     answer = called("live", "manifests", *world.split())
     assert (answer.code, answer.out) == (2, "")
     assert said in answer.err
+
+
+COPIES = """
+format: rolloutlab/1
+name: copies
+service: {replicas: 4, slots: 8}
+versions: {stable: {}, candidate: {}}
+routers: {edge: {kind: ingress-nginx}}
+traffic: {rate: 50/s}
+strategies: {copied: {shadow: {via: edge}}}
+"""
+
+
+def test_copies_of_requests_are_not_sent(called: Call, tmp_path: Path) -> None:
+    (tmp_path / "copies.yaml").write_text(COPIES)
+    answer = called("live", "manifests", str(tmp_path / "copies.yaml"))
+    assert (answer.code, answer.out) == (2, "")
+    assert "strategies.copied: live mode sends no copies of requests" in answer.err
+
+
+NAMES = ["a.b", "a-b", "canary 5%/10%", "/tmp/x", "../../x", "..", "名" * 80]
+
+
+def test_names_of_any_kind_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = load(CALLED)
+    one = next(iter(world.strategies.values()))
+    named = world.model_copy(update={"strategies": dict.fromkeys(NAMES, one)})
+    asked = Asked(named, tuple(NAMES), ("c", "b.c"), 2, 1.0, Image("python"))
+    with Journal.begin(tmp_path, RUN) as journal:
+        here = place(cast(Api, Mock()), journal, asked, provenance={})
+        monkeypatch.setattr("live.run.conduct", lambda _place, _trial, _number, folder, _shown: folder)
+        folders = [*conduct_all(here, asked, lambda *_: Shown())]
+    assert len(set(folders)) == len(asked.trials) == len(NAMES) * 4
+    assert {folder.parent for folder in folders} == {journal.folder}
+    assert all(len(f"{folder.name}.12.rows.npz".encode()) < 250 for folder in folders)
 
 
 def test_the_doctor_refuses_what_a_run_refuses(called: Call) -> None:

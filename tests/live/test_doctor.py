@@ -402,3 +402,35 @@ def test_a_verb_that_is_not_granted_is_named_with_its_resource(api: Api, granted
     assert f"not granted: {lacking[1]}" in {
         one.text for one in judge(found, Wanted()) if one.level is Level.BAD
     }
+
+
+def test_a_run_that_may_not_do_all_it_must_makes_nothing(
+    api: Api,
+    granted: Granted,
+    called: Called,
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Above all none that may make namespaces and not delete them."""
+    monkeypatch.chdir(tmp_path)
+    role, *others = permissions.rbac(granted.user, NAME)
+    for rule in role["rules"]:
+        if rule["resources"] == ["namespaces"]:
+            rule["verbs"].remove("delete")
+    granted.grant([role, *others])
+    _connected(api, granted)
+    where = (
+        "--context",
+        cluster.context,
+        "--cluster-uid",
+        api.target.uid,
+        "--kubeconfig",
+        str(granted.kubeconfig),
+    )
+    for more in ((), ("--dry-run",)):
+        answer = called("live", "run", "one-node", *where, "--image", cluster.image, *more)
+        assert answer.code == 5, answer.err
+        assert "not granted: delete namespaces in the whole cluster" in " ".join(answer.err.split())
+        assert "Nothing was made" in answer.err
+    assert not (tmp_path / "runs").exists()
