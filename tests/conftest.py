@@ -1,4 +1,4 @@
-"""How Hypothesis searches, and the cluster that tests of live mode use; which tests need one.
+"""How Hypothesis searches, and the cluster that tests of live mode use; which tests run alone.
 
 No example is too slow on a busy machine, and CI draws the same ones each time.
 """
@@ -23,10 +23,10 @@ NODES = {"cluster", "possible"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a cluster: `make test` runs it last, and alone."""
+    """Mark what needs a cluster: `make test` runs it after all else, with nothing beside it."""
     for item in items:
         if NODES & set(getattr(item, "fixturenames", ())):
-            item.add_marker("cluster")
+            item.add_marker("alone")
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def world() -> Scenario:
     return load("one-node", SHORT)
 
 
-@pytest.fixture(scope="module", params=["simulator", pytest.param("cluster", marks=pytest.mark.cluster)])
+@pytest.fixture(scope="module", params=["simulator", pytest.param("cluster", marks=pytest.mark.alone)])
 def made(
     request: pytest.FixtureRequest, world: Scenario, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Record]]:

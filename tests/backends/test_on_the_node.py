@@ -13,6 +13,7 @@ from live.objects import Image
 from live.rows import load as load_rows
 from live.sent import LATE, MOST_LATE
 from live.trial import Done
+from reports.figures import Value, measure
 from scenarios.load import load, loads
 from scenarios.plan import Call, Command, Verb
 from scenarios.release import Verdict
@@ -73,6 +74,23 @@ def test_without_a_prestop_some_are_lost_as_predicted(rolled: dict[str, tuple[Sc
     assert min(expected) > 0
     # one update, and what one loses varies by the second in which kube-proxy hears of each removal
     assert min(expected) / 2 < failed(done) < 2 * max(expected)
+
+
+def test_a_slow_candidate_is_turned_back_for_its_latency(conducted: Conduct, tmp_path: Path) -> None:
+    slow = world(
+        "candidates.slow={service_time: {median: 80ms, p95: 120ms}}",
+        "guards.latency={metric: latency_p95, limit: 60ms, window: 4s, min_requests: 40}",
+        "strategies.blue-green.blue_green.guards=[errors, latency]",
+    )
+    done = conducted(slow, {"slow": ("blue-green", "slow")}, tmp_path)["slow"]
+    live, simulated = done.record, rolloutlab.simulate(slow, "blue-green", candidate="slow", seed=0)
+    for record in (live, simulated):
+        assert record.outcome is not None
+        assert record.outcome.verdict is Verdict.ROLLED_BACK
+        assert any(event.text.startswith("guard latency failed") for event in record.events), record.events
+        figure = measure(record).figures["latency_p50_candidate"]
+        assert isinstance(figure, Value) and 0.07 < figure.value < 0.13
+    assert first_difference(live) is None
 
 
 def test_500_requests_a_second_are_sent_in_time_or_it_is_said(conducted: Conduct, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 Call = Callable[..., Any]
 
 PACKAGES = {

@@ -31,6 +31,8 @@ from scenarios.scenario import Scenario
 from scenarios.tally import CANDIDATE, NOBODY, STABLE, Status
 from sim.requests import Requests
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 
