@@ -27,6 +27,7 @@ from rolloutlab_cluster import (
     DEMO_IMAGE,
     ROOT,
     UNDECIDED,
+    ClusterOptions,
     ContextOption,
     ImageOption,
     IngressOption,
@@ -34,7 +35,6 @@ from rolloutlab_cluster import (
     NodeOption,
     OutputOption,
     Plain,
-    Reached,
     UidOption,
     address,
     failures,
@@ -86,7 +86,7 @@ def calibrate(
     Exit codes: 0 measured · 3 measured, but not as intended · 4 refused for safety · 5 the cluster failed ·
     6 something of ours is left on it · 2 bad input.
     """
-    from live.entry import own_entries
+    from live.entry import refuse_foreign
     from live.objects import Image
     from live.site import Asked
 
@@ -94,10 +94,10 @@ def calibrate(
     routers = tuple(dict.fromkeys(one.value for one in router or ()))
     asked = Asked(samples, rate, Image(image), routers, node_address, address(ingress_address))
     run_id = secrets.token_hex(4)
-    cluster = Reached(context, kubeconfig, cluster_uid)
+    cluster = ClusterOptions(context, kubeconfig, cluster_uid)
     with failures(cluster.cleanup(run_id)):
         api = cluster.connected()
-        own_entries(api, asked.node, asked.ingress)
+        refuse_foreign(api, asked.node, asked.ingress)
         measured, overlay = _measured(api, run_id, asked)
     _write(to, overlay)
     _tell(measured, overlay, to, output)
@@ -122,8 +122,14 @@ def _measured(api: "Api", run_id: str, asked: Any) -> "tuple[Measured, Overlay]"
 
 def _versions(api: "Api") -> dict[str, str]:
     """Of what is measured and what measures it."""
+    from live.api import Refused
+
     found = {"kubernetes": api.target.version, "rolloutlab": version("rolloutlab")}
-    for node in api.list("/api/v1/nodes")["items"]:
+    try:
+        nodes = api.list("/api/v1/nodes")["items"]
+    except Refused:  # --node-address is for those who may not list them
+        nodes = []
+    for node in nodes:
         told = node.get("status", {}).get("nodeInfo", {})
         keys = {"kubelet": "kubeletVersion", "container runtime": "containerRuntimeVersion"}
         found |= {name: str(told[key]) for name, key in keys.items() if told.get(key)}

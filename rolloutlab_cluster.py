@@ -53,6 +53,7 @@ def address(text: str | None) -> tuple[str, int] | None:
     if text is None:
         return None
     host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise typer.BadParameter(f"expected HOST:PORT; got {text!r}", param_hint="--ingress-address")
     return host, int(port)
@@ -64,6 +65,7 @@ def failures(finish: str = "") -> Iterator[None]:
 
     `finish` is the command that deletes what an interrupt, or a cluster that fails, may have left.
     """
+    from live.address import BadAddress
     from live.api import Refused, Unavailable
     from live.behaviour import Unservable
     from live.entry import NoEntry
@@ -87,12 +89,12 @@ def failures(finish: str = "") -> Iterator[None]:
         fail(f"{error}\nFinish it with: {finish}", LEFT_OVER)
     except (Refused, Unavailable, NoEntry, NotReady, NoTraffic) as error:
         fail(f"The cluster failed: {error}", CLUSTER_FAILED)
-    except (Unreadable, JournalError, Unfit, Unservable, Unsupported, Busy) as error:
+    except (BadAddress, Unreadable, JournalError, Unfit, Unservable, Unsupported, Busy) as error:
         fail(str(error), BAD_INPUT)
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ClusterOptions:
     """Which cluster, as it was said."""
 
     context: str

@@ -23,12 +23,12 @@ from rolloutlab_cluster import (
     LEFT_OVER,
     ROOT,
     UNSAFE,
+    ClusterOptions,
     ContextOption,
     ImageOption,
     KubeconfigOption,
     OutputOption,
     Plain,
-    Reached,
     UidOption,
     fail,
     failures,
@@ -53,8 +53,8 @@ app = typer.Typer(
     help="""Release for real, on a Kubernetes of your choice, and measure what the simulation predicts.
 
     It makes releases of its own, in namespaces of its own, and does not watch an existing one.""",
-    epilog="Exit codes: 0 done · 2 bad input · 3 inconclusive · 4 refused for safety · 5 the cluster failed "
-    "· 6 something of ours is left on it · 130 or 143 interrupted.",
+    epilog="Exit codes: 0 done · 2 bad input · 3 nothing measured · 4 refused for safety · 5 the cluster "
+    "failed or is not fit · 6 something of ours is left on it · 130 or 143 interrupted.",
 )
 for command in (
     rolloutlab_run.run,
@@ -89,7 +89,7 @@ def doctor(
         from live.doctor import Level, judge
         from live.examine import examine
 
-        findings = judge(examine(Reached(context, kubeconfig, cluster_uid).connected()), wanted)
+        findings = judge(examine(ClusterOptions(context, kubeconfig, cluster_uid).connected()), wanted)
     if output is Plain.JSON:
         rows = [
             {"level": str(one.level), "about": one.about, "text": one.text, "advice": one.advice}
@@ -117,7 +117,7 @@ def status(
     there: list[dict[str, str]] | None = None
     if context is not None:
         with failures():
-            there = _on_cluster(Reached(context, kubeconfig, cluster_uid).connected(), known)
+            there = _on_cluster(ClusterOptions(context, kubeconfig, cluster_uid).connected(), known)
     rows = [_run_row(one) for one in known if isinstance(one, runs.Known)]
     illegible = [one for one in known if isinstance(one, runs.Illegible)]
     if output is Plain.JSON:
@@ -166,7 +166,7 @@ def cleanup(
     known = _chosen([one for one in found if isinstance(one, runs.Known)], run)
     illegible = [one for one in found if isinstance(one, runs.Illegible)] if run is None else []
     with failures():
-        api = Reached(context, kubeconfig, cluster_uid).connected()
+        api = ClusterOptions(context, kubeconfig, cluster_uid).connected()
         take, leave = cleaning.chosen(known, api.target.uid, force)
         if run is not None and leave:
             fail(f"run {run} {leave[0][1]}: refused", UNSAFE)
@@ -208,7 +208,7 @@ def _wanted(
     asked = Asked(world, tuple(chosen), tuple(world.variants), 1, 1.0, runs)
     with failures():
         fit(asked, inf, inf)
-    return wanted(asked, way_in=False) if chosen else Wanted(images=(image,))
+    return wanted(asked) if chosen else Wanted(images=() if own else (image,))
 
 
 def _print_findings(findings: Sequence["Finding"]) -> None:

@@ -1,8 +1,8 @@
 """The commands of `rolloutlab live` that conduct trials: run, resume, manifests, approve, abort.
 
-Exit codes: 0 done · 2 bad input · 3 inconclusive · 4 refused for safety · 5 the cluster failed · 6 something
-of ours is left on it · 130 or 143 interrupted and cleaned up. Long, as every command has its options and its
-way to show things here.
+Exit codes: 0 done · 2 bad input · 3 a trial measured nothing · 4 refused for safety · 5 the cluster failed or
+is not fit · 6 something of ours is left on it · 130 or 143 interrupted and cleaned up. Long, as every command
+has its options and its way to show things here.
 """
 
 import shutil
@@ -27,12 +27,12 @@ from rolloutlab_cluster import (
     DEMO_IMAGE,
     ROOT,
     UNDECIDED,
+    ClusterOptions,
     ContextOption,
     ImageOption,
     IngressOption,
     KubeconfigOption,
     NodeOption,
-    Reached,
     UidOption,
     address,
     failures,
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
     from live.run import Asked
     from live.trial import Done, Shown
     from live.world import Glance
-
-KEPT_LONGER = 1800.0
-"""Seconds beyond a run's own length after which what it left may be cleaned up by anybody."""
 
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="A file, or a world of the library.")
@@ -133,7 +130,7 @@ def run(
         _image(image, own_images, port, ready_path),
         approve,
     )
-    where = _Where(Reached(context, kubeconfig, cluster_uid), node_address, address(ingress_address))
+    where = _Where(ClusterOptions(context, kubeconfig, cluster_uid), node_address, address(ingress_address))
     with failures():
         _fit(asked, max_rate, max_time)
         if dry_run:
@@ -161,7 +158,7 @@ def resume(
     from live.run import stored
 
     folder = _folder(run_id)
-    where = _Where(Reached(context, kubeconfig, cluster_uid), node_address, address(ingress_address))
+    where = _Where(ClusterOptions(context, kubeconfig, cluster_uid), node_address, address(ingress_address))
     with failures(where.cluster.cleanup(run_id)):
         _go_on(stored(folder), where, folder, again)
 
@@ -221,9 +218,15 @@ def abort(run_id: RunArgument) -> None:
 class _Where:
     """The cluster, and how its services are reached."""
 
-    cluster: Reached
+    cluster: ClusterOptions
     node: str | None
     ingress: tuple[str, int] | None
+
+    @property
+    def said(self) -> dict[str, str]:
+        """The options that name addresses, with their values."""
+        found = {} if self.node is None else {"--node-address": self.node}
+        return found if self.ingress is None else found | {"--ingress-address": "{}:{}".format(*self.ingress)}
 
 
 def _asked(
@@ -236,6 +239,7 @@ def _asked(
     image: "Image",
     approve: list[str] | None = None,
 ) -> "Asked":
+    from live.own_namespace import KEPT_LONGER
     from live.people import promised
     from live.run import Asked
     from scenarios.time_scale import notes, scaled
@@ -392,7 +396,7 @@ def _conduct(asked: "Asked", where: _Where, api: Any, journal: Any, again: bool 
             if not isinstance(result, Done):
                 say(f"[red]{escape(result.trial.label)}: {escape(result.why)}[/red]")
     journal.finished("done")
-    _tell(results, asked, journal.folder, where.cluster)
+    _tell(results, asked, journal.folder, where)
 
 
 def _must_be_fit(asked: "Asked", where: _Where, api: "Api") -> None:
@@ -401,18 +405,18 @@ def _must_be_fit(asked: "Asked", where: _Where, api: "Api") -> None:
         for one in lacking:
             advice = f" → {escape(one.advice)}" if one.advice else ""
             say(f"[red]{escape(one.about)}:[/red] {escape(one.text)}{advice}")
-        say(f"Nothing was made. [bold]{escape(where.cluster.command('live', 'doctor'))}[/bold] says more.")
+        say("Nothing was made.")
         raise typer.Exit(CLUSTER_FAILED)
 
 
 def _obstacles(asked: "Asked", where: _Where, api: "Api") -> "tuple[Finding, ...]":
     from live.doctor import obstacles
-    from live.entry import own_entries
+    from live.entry import refuse_foreign
     from live.examine import examine
     from live.run import wanted
 
-    own_entries(api, where.node, where.ingress)
-    return obstacles(examine(api), wanted(asked, where.ingress is not None))
+    refuse_foreign(api, where.node, where.ingress)
+    return obstacles(examine(api), wanted(asked, where.said))
 
 
 def _dry_run(asked: "Asked", where: _Where) -> None:
@@ -430,7 +434,7 @@ def _dry_run(asked: "Asked", where: _Where) -> None:
     )
 
 
-def _tell(results: Sequence[Any], asked: "Asked", folder: Path, cluster: Reached) -> None:
+def _tell(results: Sequence[Any], asked: "Asked", folder: Path, where: _Where) -> None:
     """What came of it, and where it is; exit 3 where a trial has measured nothing, now or before."""
     from live.run import unmeasured
     from live.trial import Done
@@ -443,8 +447,9 @@ def _tell(results: Sequence[Any], asked: "Asked", folder: Path, cluster: Reached
             say(f"[yellow]inconclusive:[/yellow] {escape(one.record.trial.label)}: {escape(one.why)}")
     say(f"Records: {folder}. Beside their prediction: [bold]rolloutlab agree {folder}[/bold]")
     if lacking := unmeasured(folder, asked):
-        command = escape(cluster.command("live", "resume", folder.name, "--again"))
-        say(f"{len(lacking)} without a measurement; once more, on a quieter machine: [bold]{command}[/bold]")
+        options = [word for pair in where.said.items() for word in pair]
+        command = where.cluster.command("live", "resume", folder.name, "--again", *options)
+        say(f"{len(lacking)} without a measurement; to try them once more: [bold]{escape(command)}[/bold]")
         raise typer.Exit(UNDECIDED)
 
 

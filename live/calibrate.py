@@ -24,7 +24,7 @@ from live.delays import Life, Pair, Samples
 from live.journal import Journal
 from live.lives import Lane
 from live.namespaces import Marks
-from live.own_namespace import expiry, own_namespace
+from live.own_namespace import KEPT_LONGER, expiry, own_namespace
 from live.site import INGRESS, ROUTERS, SERVICE, WORK, Asked, Site, filled, running
 from live.switches import Switched
 from live.trial import PATIENCE, SLACK, WORKSHOP
@@ -33,8 +33,6 @@ from scenarios.tally import Status
 
 __all__ = ["ROUTERS", "Asked", "Measured", "calibrate"]
 
-KEPT_LONGER = 1800.0
-"""Seconds beyond a calibration's own length after which what it left may be cleaned up by anybody."""
 BEFORE = 660.0
 """Seconds until pods, requests and routers are there, and for the requests: longer is not waited for."""
 WRITES, POD, SWITCHES, WEIGHTS = 1.0, 4.0, 6.0, 16.0

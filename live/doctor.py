@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from live.api import Target
 from live.capacity import Room
-from live.permissions import Denied, Use
+from live.permissions import INGRESS, Denied, Use
 from live.routers.ingress_nginx import CLASS
 
 OLDEST, NEWEST = (1, 30), (1, 34)
@@ -101,12 +101,13 @@ class Examined:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a scenario needs: room for its pods, images, ingress-nginx; `way_in` if its address was said."""
+    """What a run needs: room, images, ingress-nginx, preStop; `said` are options that it was given."""
 
     room: Room | None = None
     images: tuple[str, ...] = ()
     ingress: bool = False
-    way_in: bool = False
+    pre_stop: bool = True
+    said: frozenset[str] = frozenset()
 
 
 def obstacles(found: Examined, wanted: Wanted) -> tuple[Finding, ...]:
@@ -118,8 +119,8 @@ def judge(found: Examined, wanted: Wanted) -> tuple[Finding, ...]:
     """Everything there is to say, in the order in which it would get in the way."""
     return (
         _cluster(found.target),
-        _version(found.target.version, found.client),
-        *_permissions(found.denied, wanted.ingress),
+        _version(found.target.version, found.client, wanted.pre_stop),
+        *_permissions(found.denied, wanted),
         _admission(found.admitted),
         *_nodes(found.nodes, wanted.images),
         _room(found.room, wanted.room),
@@ -138,7 +139,7 @@ def _cluster(target: Target) -> Finding:
     return _good("cluster", f"context {target.context} is {target.server}, UID {target.uid}")
 
 
-def _version(server: str, client: str) -> Finding:
+def _version(server: str, client: str, pre_stop: bool) -> Finding:
     about, said = "version", f"Kubernetes {server}, by client library {client}"
     found = re.match(r"v?(\d+)\.(\d+)", server)
     if found is None:
@@ -146,13 +147,13 @@ def _version(server: str, client: str) -> Finding:
     version = int(found[1]), int(found[2])
     if version < OLDEST:
         text = "older than 1.30: a pre_stop of the demo app is refused; set pre_stop: 0s, or upgrade"
-        return Finding(Level.BAD, about, said, text)
+        return Finding(Level.BAD if pre_stop else Level.WARNING, about, said, text)
     if version > NEWEST:
         return Finding(Level.WARNING, about, said, "newer than 1.34, the newest that this was tried with")
     return _good(about, said)
 
 
-def _permissions(denied: tuple[Denied, ...] | Unknown, ingress: bool) -> Iterator[Finding]:
+def _permissions(denied: tuple[Denied, ...] | Unknown, wanted: Wanted) -> Iterator[Finding]:
     about = "permissions"
     if isinstance(denied, Unknown):
         yield Finding(Level.BAD, about, f"cannot be asked: {denied.why}", "check the credentials")
@@ -160,10 +161,11 @@ def _permissions(denied: tuple[Denied, ...] | Unknown, ingress: bool) -> Iterato
     if not denied:
         yield _good(about, "everything that a run does is granted")
     for one in denied:
-        needed = one.rule.use is Use.RUN or (one.rule.use is Use.INGRESS and ingress)
-        advice = (
-            "grant it: `rolloutlab live manifests SCENARIO` prints the RBAC" if needed else "only if needed"
-        )
+        use = one.rule.use is Use.RUN or (one.rule.use is Use.INGRESS and wanted.ingress)
+        needed = use and one.rule.unless not in wanted.said
+        other = f", or say {one.rule.unless}" if one.rule.unless else ""
+        grant = f"grant it: `rolloutlab live manifests SCENARIO` prints the RBAC{other}"
+        advice = grant if needed else "only if needed"
         yield Finding(Level.BAD if needed else Level.WARNING, about, f"not granted: {one}", advice)
 
 
@@ -239,7 +241,7 @@ def _router(nginx: Nginx | Unknown, wanted: Wanted) -> Iterator[Finding]:
         text = f"no IngressClass {CLASS} of controller k8s.io/ingress-nginx{others}"
         advice = "strategies via ingress-nginx cannot be run here; those via kube-proxy can"
         yield Finding(level, "ingress-nginx", text, advice)
-    elif isinstance(nginx.where, str) and not wanted.way_in:
+    elif isinstance(nginx.where, str) and INGRESS not in wanted.said:
         text = f"IngressClass {', '.join(nginx.classes)}, but {nginx.where}"
         yield Finding(level, "ingress-nginx", text, "say --ingress-address HOST:PORT when you run")
     else:

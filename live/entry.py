@@ -2,11 +2,11 @@
 
 import http.client
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from live.address import BadAddress, own, resolved
-from live.api import Api
+from live.address import own, resolved
+from live.api import Api, Refused
 from live.outcome import Recognise, answered
 from live.replay import Entry
 from live.target import Unsafe
@@ -22,27 +22,27 @@ class NoEntry(Exception):
     """Users cannot come in; the text says where it was tried and what could be done."""
 
 
-def own_entries(api: Api, node: str | None, ingress: tuple[str, int] | None) -> None:
-    """Refuse hosts, named by hand, that need not be the cluster's. Raises Unsafe, NoEntry.
+def refuse_foreign(api: Api, node: str | None, ingress: tuple[str, int] | None) -> None:
+    """Refuse hosts, named by hand, that need not be the cluster's. Raises Unsafe, BadAddress.
 
     Loopback and private addresses are taken, and what the API says of its nodes.
     """
     for host in (*([node] if node else []), *([ingress[0]] if ingress else [])):
-        try:
-            others = [str(ip) for ip in resolved(host) if not own(ip)]
-        except BadAddress as error:
-            raise NoEntry(str(error)) from None
-        if others and not {host, *others} & set(_reported(api)):
+        others = [str(ip) for ip in resolved(host) if not own(ip)]
+        if others and not {*others} <= _reported(api):
             raise Unsafe(
-                f"{shown(host)} is {others[0]}, neither loopback nor private nor an address of one of the "
-                "cluster's nodes: no traffic is sent there"
+                f"{shown(host)} is {others[0]}, neither loopback nor private nor, as far as can be seen, an "
+                "address of one of the cluster's nodes: no traffic is sent there"
             )
 
 
-def _reported(api: Api) -> Iterator[str]:
-    """Every address of every node, as the API has them."""
-    for node in api.list("/api/v1/nodes")["items"]:
-        yield from (str(one["address"]) for one in node.get("status", {}).get("addresses", ()))
+def _reported(api: Api) -> set[str]:
+    """Every address of every node, as the API has them; none where they cannot be listed."""
+    try:
+        nodes = api.list("/api/v1/nodes")["items"]
+    except Refused:
+        return set()
+    return {str(one["address"]) for node in nodes for one in node.get("status", {}).get("addresses", ())}
 
 
 def node_address(api: Api) -> str:

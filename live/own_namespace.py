@@ -11,6 +11,9 @@ from live.cleanup import NAMESPACES, Cleaned
 from live.journal import Journal
 from live.namespaces import Claim, Marks, manifest
 
+KEPT_LONGER = 1800.0
+"""Seconds beyond what a run takes after which anybody may clean up what it left."""
+
 
 class Incomplete(Exception):
     """A namespace could not be deleted."""

@@ -33,6 +33,8 @@ class Rule:
     why: str
     everywhere: bool = False
     use: Use = Use.RUN
+    unless: str = ""
+    """The option of a run that makes it needless."""
 
     @property
     def kind(self) -> str:
@@ -40,9 +42,10 @@ class Rule:
         return f"{self.resource}.{self.group}" if self.group else self.resource
 
 
+NODE, INGRESS = "--node-address", "--ingress-address"
 TABLE = (
     Rule("", "namespaces", ("get", "list", "create", "delete"), "a namespace for each trial", True),
-    Rule("", "nodes", ("list",), "where NodePorts are reached, and how much room there is", True),
+    Rule("", "nodes", ("list",), "where NodePorts are reached, how much room there is", True, unless=NODE),
     Rule("", "serviceaccounts", ("list",), "pods wait for the namespace's account"),
     Rule("", "resourcequotas", ("create", "get"), "a cap on the pods of a trial"),
     Rule("", "configmaps", ("create", "get"), "the demo app"),
@@ -51,7 +54,7 @@ TABLE = (
     Rule("apps", "deployments", ("create", "get", "list", "watch", "patch"), "the release itself"),
     Rule("apps", "replicasets", ("list",), "rollout undo"),
     Rule(_NETWORKING, "ingresses", ("create", "get", "patch"), "weights and rules", use=Use.INGRESS),
-    Rule("", "services", ("list",), "to find ingress-nginx", True, Use.INGRESS),
+    Rule("", "services", ("list",), "to find ingress-nginx", True, Use.INGRESS, INGRESS),
     Rule(_NETWORKING, "ingressclasses", ("list",), "to see which routers there are", True, Use.ADVICE),
     Rule("", "pods", ("list",), "to see what the nodes' room is used for", True, Use.ADVICE),
 )
@@ -84,12 +87,6 @@ def denied(api: Asks, namespace: str, uses: tuple[Use, ...] = tuple(Use)) -> Ite
         for verb in rule.verbs if rule.use in uses else ():
             if not api.may(verb, rule.resource, "" if rule.everywhere else namespace, rule.group):
                 yield Denied(rule, verb)
-
-
-def missing(api: Asks, namespace: str, ingress: bool = False) -> list[str]:
-    """What a run needs and is not granted, in words."""
-    uses = (Use.RUN, Use.INGRESS) if ingress else (Use.RUN,)
-    return [str(one) for one in denied(api, namespace, uses)]
 
 
 def rbac(user: str = NAME, name: str = NAME) -> list[Manifest]:

@@ -11,7 +11,7 @@ import math
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -177,8 +177,8 @@ def _copies(scenario: Scenario, strategy: str) -> bool:
     return any(lower(route, scenario.routers[plan.via]).copies for route in plan.routes)
 
 
-def wanted(asked: Asked, way_in: bool) -> Wanted:
-    """What a cluster must have for it; `way_in`: where ingress-nginx is reached has been said."""
+def wanted(asked: Asked, said: Collection[str] = ()) -> Wanted:
+    """What a cluster must have for it; `said` are the options that name addresses."""
     world = asked.scenario
     routers = [world.routers[world.strategies[name].strategy.via] for name in asked.strategies]
     named = (world.versions.stable, *(world.variants[name] for name in asked.candidates))
@@ -187,7 +187,8 @@ def wanted(asked: Asked, way_in: bool) -> Wanted:
         largest(world, asked.strategies, asked.image),
         tuple(dict.fromkeys(images)),
         any(isinstance(router, IngressNginx) for router in routers),
-        way_in,
+        any(world.pods(one).termination.pre_stop for one in named),
+        frozenset(said),
     )
 
 

@@ -61,8 +61,8 @@ def standing(entries: Iterable[Entry], busy: bool) -> Standing:
     """How a run stands: a journal that somebody writes is a run that goes on."""
     if busy:
         return Standing.RUNNING
-    over = any(entry.what == journal.FINISHED for entry in entries)
-    return Standing.FINISHED if over else Standing.INTERRUPTED
+    told = [entry.what for entry in entries if entry.what in (journal.FINISHED, journal.NAMESPACE)]
+    return Standing.FINISHED if told and told[-1] == journal.FINISHED else Standing.INTERRUPTED
 
 
 def _known(folder: Path) -> Known | Illegible:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from live.rows import Rows
+from scenarios.tally import NOBODY, Status
 
 LATE = 0.05  # seconds after it was due
 MOST_LATE = 0.01  # share of requests that may be so late
-MOST_UNTOLD = 0.01  # share of answers that may tell no version, where answers should
+MOST_UNTOLD = 0.01  # share of good answers that may tell no version, where answers should
 STRETCH = 0.01  # by so much may the time from the first to the last request be longer or shorter
 SOME = 3  # reasons that are told of many
 
@@ -142,12 +143,12 @@ def _lateness(share: float, stretch: float) -> Iterator[str]:
         yield f"the requests were sent in {1 + stretch:.1%} of the time that was intended"
 
 
-def unattributed(sent: Sent, rows: Rows) -> Iterator[str]:
-    """Why nothing is known of the versions although their answers should tell, if it is not."""
-    unknown, answers = sum(sent.untold.values()), int((rows["code"] > 0).sum())
-    if unknown > MOST_UNTOLD * answers:
-        reasons = "; ".join(f"{times:,} {reason}" for reason, times in Counter(sent.untold).most_common(SOME))
-        yield f"{unknown / answers:.1%} of answers tell no version ({reasons}); at most {MOST_UNTOLD:.0%} may"
+def unattributed(rows: Rows) -> Iterator[str]:
+    """Why too little is known of the versions, if so; by good answers, as errors may look like anybody's."""
+    good = rows[rows["status"] == Status.OK]
+    unknown = int((good["version"] == NOBODY).sum())
+    if unknown > MOST_UNTOLD * len(good):
+        yield f"{unknown / len(good):.1%} of good answers tell no version; at most {MOST_UNTOLD:.0%} may"
 
 
 def _uncounted(rows: Rows, told: Sequence[Ended]) -> list[str]:

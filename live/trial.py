@@ -195,8 +195,9 @@ def _release(
         shown.tell,
         Expectations(trial, entry, shown.tell),
     )
-    world.start()
+    finished = False
     try:
+        world.start()
         _wait_for_pods(world)
         _wait_for_answers(made, entry)
         settle = float(trial.scenario.clock.settle)
@@ -206,8 +207,9 @@ def _release(
         world.begins_at(t0)
         record = world.release()
         sent = traffic.finish(trial.scenario.traffic.client.patience + 5.0)
+        finished = True
     finally:
-        world.stop()
+        world.stop(patient=finished)
     return record, sent, world.trouble
 
 
@@ -246,7 +248,7 @@ def _stored(
     scenario, rows = record.trial.scenario, traffic.take()
     tally = rows_of.rows_to_tally(rows, scenario.grid, scenario.traffic.users.count)
     record = replace(record, truth=Truth(tally, record.truth.pods, record.truth.routes))
-    unknown = [*unattributed(sent, rows)]
+    unknown = [*unattributed(rows)]
     losses = _losses(place.image, record.trial, bool(unknown))
     if not all(loss.measured for loss in losses):
         unknown = []  # that is how it was to be

@@ -209,13 +209,14 @@ class LiveWorld:
     def _event(self, event: Event) -> None:
         self.tell(event.t, f"{event.kind.value}: {event.text}")
 
-    def stop(self) -> None:
+    def stop(self, patient: bool = True) -> None:
         """End the writing thread and the watches, then judge what came from somebody else.
 
         A write's event may come before its answer: that it is ours is known once all of them are answered.
+        Unless `patient`, nothing is waited for: the trial has ended before its time.
         """
         self._to_do.put(None)
-        answered = self._answers_in()
+        answered = patient and self._answers_in()
         for watch in self._watches:
             if not watch.alive:
                 self.trouble.append("a watch of the cluster ended")

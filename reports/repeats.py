@@ -142,7 +142,7 @@ def _same(used: Sequence[tuple[Path, LiveProvenance]]) -> None:
     alike = (
         ("clusters", "cluster_uid"),
         ("time scales", "time_scale"),
-        ("images, of the user's own or not,", "own_images"),
+        ("images (one's own: True; the demo app: False)", "own_images"),
     )
     for word, key in alike:
         found: dict[object, str] = {}

@@ -31,6 +31,7 @@ from live.doctor import (
     Wanted,
     full_name,
     judge,
+    obstacles,
 )
 from live.namespaces import Claim
 from live.objects import Image
@@ -67,14 +68,16 @@ def test_a_sound_cluster_needs_nothing() -> None:
     assert "archived in March 2026" in _said(SOUND, "ingress-nginx").text
 
 
-SAID = {"ingress": True, "way_in": True}
+OLD = replace(SOUND.target, version="v1.29.9-gke.1")
+SAID = {"ingress": True, "said": frozenset({permissions.INGRESS})}
 RUNS, INGRESS, ADVICE = (next(one for one in TABLE if one.use is use) for use in Use)
 
 
 @pytest.mark.parametrize(
     ("change", "wanted", "about", "level", "text"),
     [
-        ({"target": replace(SOUND.target, version="v1.29.9-gke.1")}, {}, "version", Level.BAD, "v1.29.9"),
+        ({"target": OLD}, {}, "version", Level.BAD, "v1.29.9"),
+        ({"target": OLD}, {"pre_stop": False}, "version", Level.WARNING, "v1.29.9"),
         ({"target": replace(SOUND.target, version="v1.99.0")}, {}, "version", Level.WARNING, "v1.99"),
         ({"target": replace(SOUND.target, version="?")}, {}, "version", Level.WARNING, "?"),
         ({"denied": (Denied(RUNS, "create"),)}, {}, "permissions", Level.BAD, "create namespaces"),
@@ -393,15 +396,15 @@ def test_a_verb_that_is_not_granted_is_named_with_its_resource(api: Api, granted
     granted.grant([role, *others])
     own = _connected(api, granted)
     lacking = [
-        "list nodes in the whole cluster (where NodePorts are reached, and how much room there is)",
+        "list nodes in the whole cluster (where NodePorts are reached, how much room there is)",
         "patch deployments.apps in namespaces rolloutlab-* (the release itself)",
     ]
-    assert _within(10, lambda: permissions.missing(own, "rolloutlab-0123abcd-0", ingress=True) == lacking)
+    assert _within(10, lambda: [*map(str, permissions.denied(own, "rolloutlab-0123abcd-0"))] == lacking)
     found = examine.examine(own)
     assert isinstance(found.nodes, Unknown)
-    assert f"not granted: {lacking[1]}" in {
-        one.text for one in judge(found, Wanted()) if one.level is Level.BAD
-    }
+    for said, left in ((frozenset[str](), lacking), (frozenset({permissions.NODE}), lacking[1:])):
+        bad = [one.text for one in obstacles(found, Wanted(said=said))]
+        assert bad == [f"not granted: {one}" for one in left]
 
 
 def test_a_run_that_may_not_do_all_it_must_makes_nothing(

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import pytest
 
+from live.address import BadAddress
 from live.api import Api
-from live.entry import NoEntry, answers, own_entries
+from live.entry import NoEntry, answers, refuse_foreign
 from live.replay import Entry
 from live.target import Unsafe
 from scenarios.attribution import Reply
@@ -33,16 +34,16 @@ NODES = cast(Api, Nodes())
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.1.2.3", "192.168.7.7", "203.0.113.9"])
 def test_what_is_the_clusters_or_ones_own_is_taken(host: str) -> None:
-    own_entries(NODES, host, (host, 80))
-    own_entries(NODES, None, None)
+    refuse_foreign(NODES, host, (host, 80))
+    refuse_foreign(NODES, None, None)
 
 
 def test_others_are_not_loaded() -> None:
     for node, ingress in ((ELSEWHERE, None), (None, (ELSEWHERE, 80))):
         with pytest.raises(Unsafe, match=rf"{ELSEWHERE}.* neither loopback nor private"):
-            own_entries(NODES, node, ingress)
-    with pytest.raises(NoEntry, match="has no address"):
-        own_entries(NODES, "no-such-host.invalid", None)
+            refuse_foreign(NODES, node, ingress)
+    with pytest.raises(BadAddress, match="has no address"):
+        refuse_foreign(NODES, "no-such-host.invalid", None)
 
 
 @contextmanager

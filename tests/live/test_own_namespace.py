@@ -149,7 +149,7 @@ rolloutlab_cli.main()
         (TERM, [INT], 130, False),
     ],
 )
-def test_only_a_second_ctrl_c_ends_the_clean_up(
+def test_only_a_ctrl_c_that_comes_later_ends_the_clean_up(
     tmp_path: Path, first: signal.Signals, more: list[signal.Signals], code: int, cleaned: bool
 ) -> None:
     """And says how it is finished."""
