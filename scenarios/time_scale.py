@@ -87,7 +87,7 @@ SCALED: Mapping[str, Rounding] = {
 }
 """Keys that are scaled, by their path (`*` is any name or place), and how the result is rounded."""
 
-_PROBE = {"initial_delay", "period", "timeout"}
+_PROBE = ("initial_delay", "period", "timeout")
 _POD = {
     **{f"{probe}.{key}": "a probe's" for probe in ("readiness", "liveness") for key in _PROBE},
     "min_ready": "how long Kubernetes mistrusts a pod, beside its start-up",

@@ -188,8 +188,20 @@ def test_a_route_is_in_force_when_the_last_proxy_has_it() -> None:
 
 def test_a_route_overtaken_by_the_next_is_never_acknowledged() -> None:
     net = Net(SERVICE, ready(0)).at(4.9, Entry(1), Serving.READY)
-    net.route(5.0, whole("main")).route(5.1, whole("main")).run()
+    net.route(5.0, whole("green")).route(5.1, whole("main")).run()
     assert len(net.acknowledged) == 1
+
+
+@pytest.mark.parametrize("router", [SERVICE, NGINX])
+def test_what_stands_there_already_is_in_force_at_once(router: Router) -> None:
+    """Nobody is told of a write that changes nothing; what is on its way is waited for."""
+    pods = [*ready(0, pool="main"), *ready(1, pool="green")]
+    still = Net(router, pods).route(5.0, whole("main")).run()
+    assert (still.acknowledged, still.views()) == ([5.0], [])
+    once = Net(router, pods).route(5.0, whole("green")).run()
+    twice = Net(router, pods).route(5.0, whole("green")).route(5.01, whole("green")).run()
+    assert once.acknowledged == twice.acknowledged and once.acknowledged[0] > 5.01
+    assert once.views() == twice.views()
 
 
 def test_endpoints_that_change_acknowledge_nothing() -> None:
