@@ -75,7 +75,8 @@ def python(root: Path) -> None:
     for name in ("python", "python3"):
         (root / "usr" / "bin" / name).unlink(missing_ok=True)
         (root / "usr" / "bin" / name).symlink_to("python3.11")
-    inside = ["chroot", str(root), "/usr/bin/python3", "-S"]
+    # by its path: not everybody who is root has /usr/sbin in theirs
+    inside = ["/usr/sbin/chroot", str(root), "/usr/bin/python3", "-S"]
     compiled = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/usr/lib/python3.11"]
     run([*inside, *compiled], {"PYTHONHASHSEED": "0"})
     run([*inside, "-B", "-c", f"import {IMPORTED}"])
