@@ -165,5 +165,5 @@ guards:
 operators: {on_call: {notices: 1s, acts: 1s}}
 strategies:
   paused: {paused_rolling: {hold: 5s, guards: [errors], approve: on_call, deadline: 10s}}
-clock: {settle: 4s, horizon: 32s}
+clock: {settle: 4s, horizon: 22s}
 """

@@ -16,9 +16,11 @@ SHORT = ("--set", "clock.settle=3s", "--set", "clock.horizon=20s", "--set", "tra
 
 def rolloutlab(cluster: Cluster, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     environment = os.environ | {"KUBECONFIG": cluster.kubeconfig, "ROLLOUTLAB_APP_IMAGE": cluster.image}
+    # what a shell starts in the background ignores Ctrl-C, and so would this
+    heeds = "import signal, rolloutlab_cli; signal.signal(signal.SIGINT, signal.default_int_handler); "
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "rolloutlab_cli", *arguments],
+            [sys.executable, "-c", heeds + "rolloutlab_cli.main()", *arguments],
             cwd=folder,
             env=environment,
             stdout=log,
