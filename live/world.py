@@ -2,6 +2,8 @@
 
 It does not obey: actions become writes to the API server, and what comes of them is watched. `look` waits for
 news, `ask` hands an action to the one thread that writes. Times are seconds of the trial.
+
+Long, as it is where watches, writes, answers and people of a trial meet; what they mean is judged elsewhere.
 """
 
 import math
