@@ -22,7 +22,7 @@ from scenarios.scenario import Scenario
 from scenarios.tally import NOBODY, Status
 
 SEED = 0
-SHORT = ["clock.horizon=22s", "clock.settle=4s", "traffic.rate=40/s", "guards.errors.min_requests=20"]
+SHORT = ["clock.horizon=32s", "clock.settle=4s", "traffic.rate=40/s", "guards.errors.min_requests=20"]
 TRIALS = {
     "rolling": ("rolling", "healthy", Verdict.PROMOTED),
     "turned back": ("blue-green", "errors", Verdict.ROLLED_BACK),

@@ -97,7 +97,7 @@ def test_500_requests_a_second_are_sent_in_time_or_it_is_said(conducted: Conduct
     """On the cores on which the node rolls."""
     fast = world("traffic.rate=500/s", "versions.stable.service_time={median: 4ms, p95: 10ms}")
     done = conducted(fast, {"fast": ("rolling", "healthy")}, tmp_path)["fast"]
-    rows, _ = load_rows(next(tmp_path.glob("*/rolling.healthy.0.rows.npz")))
+    rows, _ = load_rows(done.folder.with_name(f"{done.folder.name}.rows.npz"))
     late = float((rows["sent"] - rows["due"] > LATE).mean())
     assert done.sent.intended == len(rows)
     assert abs(done.sent.share_late - late) < 1e-9
