@@ -39,7 +39,7 @@ from rolloutlab_cluster import (
     address,
     failures,
 )
-from rolloutlab_terminal import command_line, say
+from rolloutlab_terminal import PermittedOption, command_line, say
 
 if TYPE_CHECKING:
     from live.api import Api
@@ -74,6 +74,7 @@ def calibrate(
     image: ImageOption = DEMO_IMAGE,
     node_address: NodeOption = None,
     ingress_address: IngressOption = None,
+    permitted: PermittedOption = None,
     kubeconfig: KubeconfigOption = None,
     cluster_uid: UidOption = None,
     output: OutputOption = Plain.TABLE,
@@ -97,7 +98,7 @@ def calibrate(
     cluster = ClusterOptions(context, kubeconfig, cluster_uid)
     with failures(cluster.cleanup(run_id)):
         api = cluster.connected()
-        refuse_foreign(api, asked.node, asked.ingress)
+        refuse_foreign(api, asked.node, asked.ingress, permitted)
         measured, overlay = _measured(api, run_id, asked)
     _write(to, overlay)
     _tell(measured, overlay, to, output)

@@ -37,7 +37,7 @@ from rolloutlab_cluster import (
     address,
     failures,
 )
-from rolloutlab_terminal import command_line, say
+from rolloutlab_terminal import PermittedOption, command_line, say
 from scenarios.load import load
 from scenarios.record import Trial
 from scenarios.scenario import Scenario
@@ -107,6 +107,7 @@ def run(
     approve: ApproveOption = None,
     node_address: NodeOption = None,
     ingress_address: IngressOption = None,
+    permitted: PermittedOption = None,
     max_rate: Annotated[
         str, typer.Option(metavar="RATE", help="Refuse scenarios that send more.")
     ] = "1000/s",
@@ -130,7 +131,8 @@ def run(
         _image(image, own_images, port, ready_path),
         approve,
     )
-    where = _Where(ClusterOptions(context, kubeconfig, cluster_uid), node_address, address(ingress_address))
+    cluster = ClusterOptions(context, kubeconfig, cluster_uid)
+    where = _Where(cluster, node_address, address(ingress_address), permitted)
     with failures():
         _fit(asked, max_rate, max_time)
         if dry_run:
@@ -147,6 +149,7 @@ def resume(
     ] = False,
     node_address: NodeOption = None,
     ingress_address: IngressOption = None,
+    permitted: PermittedOption = None,
     kubeconfig: KubeconfigOption = None,
     cluster_uid: UidOption = None,
 ) -> None:
@@ -158,7 +161,8 @@ def resume(
     from live.run import stored
 
     folder = _folder(run_id)
-    where = _Where(ClusterOptions(context, kubeconfig, cluster_uid), node_address, address(ingress_address))
+    cluster = ClusterOptions(context, kubeconfig, cluster_uid)
+    where = _Where(cluster, node_address, address(ingress_address), permitted)
     with failures(where.cluster.cleanup(run_id)):
         _go_on(stored(folder), where, folder, again)
 
@@ -216,17 +220,22 @@ def abort(run_id: RunArgument) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Where:
-    """The cluster, and how its services are reached."""
+    """The cluster, how its services are reached, and the host that may be loaded though it is not its own."""
 
     cluster: ClusterOptions
     node: str | None
     ingress: tuple[str, int] | None
+    permitted: str | None
 
     @property
     def said(self) -> dict[str, str]:
         """The options that name addresses, with their values."""
-        found = {} if self.node is None else {"--node-address": self.node}
-        return found if self.ingress is None else found | {"--ingress-address": "{}:{}".format(*self.ingress)}
+        values = {
+            "--node-address": self.node,
+            "--ingress-address": self.ingress and "{}:{}".format(*self.ingress),
+            "--yes-i-may-load": self.permitted,
+        }
+        return {option: value for option, value in values.items() if value is not None}
 
 
 def _asked(
@@ -415,7 +424,7 @@ def _obstacles(asked: "Asked", where: _Where, api: "Api") -> "tuple[Finding, ...
     from live.examine import examine
     from live.run import wanted
 
-    refuse_foreign(api, where.node, where.ingress)
+    refuse_foreign(api, where.node, where.ingress, where.permitted)
     return obstacles(examine(api), wanted(asked, where.said))
 
 

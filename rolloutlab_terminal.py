@@ -1,10 +1,12 @@
-"""How every command talks to whoever typed it, beside its output: on stderr."""
+"""How every command talks to whoever typed it, beside its output: on stderr; and what it asks all for."""
 
 import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -14,6 +16,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+PermittedOption = Annotated[
+    str | None,
+    typer.Option("--yes-i-may-load", metavar="HOST", help="For an address that is not loopback or private."),
+]
 
 
 def say(text: str, markup: bool = True) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
-from rolloutlab_terminal import bar, say
+from rolloutlab_terminal import PermittedOption, bar, say
 from scenarios.units import parse_duration
 
 if TYPE_CHECKING:
@@ -45,10 +45,6 @@ RateOption = Annotated[str, typer.Option(metavar="RATE", help="Requests, at most
 MostOption = Annotated[int, typer.Option(min=1, max=1_000_000, help="Never send more.")]
 TimeoutOption = Annotated[str, typer.Option(metavar="DURATION", help="For each answer.")]
 InsecureOption = Annotated[bool, typer.Option("--insecure", "-k", help="Accept any certificate.")]
-PermittedOption = Annotated[
-    str | None,
-    typer.Option("--yes-i-may-load", metavar="HOST", help="For an address that is not loopback or private."),
-]
 
 SIGNS = {"met": "✓", "broken": "✗", "undecided": "?"}
 

@@ -22,17 +22,20 @@ class NoEntry(Exception):
     """Users cannot come in; the text says where it was tried and what could be done."""
 
 
-def refuse_foreign(api: Api, node: str | None, ingress: tuple[str, int] | None) -> None:
+def refuse_foreign(
+    api: Api, node: str | None, ingress: tuple[str, int] | None, permitted: str | None = None
+) -> None:
     """Refuse hosts, named by hand, that need not be the cluster's. Raises Unsafe, BadAddress.
 
-    Loopback and private addresses are taken, and what the API says of its nodes.
+    Loopback and private addresses are taken, what the API says of its nodes, and the one that is permitted.
     """
     for host in (*([node] if node else []), *([ingress[0]] if ingress else [])):
         others = [str(ip) for ip in resolved(host) if not own(ip)]
-        if others and not {*others} <= _reported(api):
+        if others and host.lower() != (permitted or "").lower() and not {*others} <= _reported(api):
             raise Unsafe(
                 f"{shown(host)} is {others[0]}, neither loopback nor private nor, as far as can be seen, an "
-                "address of one of the cluster's nodes: no traffic is sent there"
+                f"address of one of the cluster's nodes: to load it takes its owner's word; if you have it: "
+                f"--yes-i-may-load {host}"
             )
 
 

@@ -437,3 +437,16 @@ def test_a_run_that_may_not_do_all_it_must_makes_nothing(
         assert "not granted: delete namespaces in the whole cluster" in " ".join(answer.err.split())
         assert "Nothing was made" in answer.err
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_foreign_host_is_loaded_with_its_owners_word_only(
+    api: Api, called: Called, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", cluster.kubeconfig)
+    host = "203.0.113.7"  # kept for documentation (RFC 5737); a dry run sends nothing there
+    where = ("--context", cluster.context, "--cluster-uid", api.target.uid, "--ingress-address", f"{host}:80")
+    dry = ("live", "run", "one-node", *where, "--image", cluster.image, "--dry-run")
+    refused = called(*dry)
+    assert refused.code == 4, refused.err
+    assert f"--yes-i-may-load {host}" in " ".join(refused.err.split())
+    assert called(*dry, "--yes-i-may-load", host).code == 0

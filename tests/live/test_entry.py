@@ -42,6 +42,8 @@ def test_others_are_not_loaded() -> None:
     for node, ingress in ((ELSEWHERE, None), (None, (ELSEWHERE, 80))):
         with pytest.raises(Unsafe, match=rf"{ELSEWHERE}.* neither loopback nor private"):
             refuse_foreign(NODES, node, ingress)
+            refuse_foreign(NODES, node, ingress, permitted="203.0.113.8")
+        refuse_foreign(NODES, node, ingress, permitted=ELSEWHERE)
     with pytest.raises(BadAddress, match="has no address"):
         refuse_foreign(NODES, "no-such-host.invalid", None)
 
