@@ -3,6 +3,7 @@
 It syncs a moment after anything changed, creates and deletes pods, and reports a rollout that stopped moving.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from scenarios.semantics.deployment import (
     Status,
     has_timed_out,
     is_complete,
+    is_polled,
     is_progressing,
     max_surge,
     status,
@@ -61,6 +63,7 @@ class PoolController:
         self.changes = 0  # grows with everything that could be seen to change
         self._planned = self._completed = self._watching = False
         self._progressed_at = clock.now
+        self._complete_since = -math.inf  # the Progressing condition says so; before the trial: of old
         self._status = Status()
 
     def start(self, pods: Iterable[Pod]) -> None:
@@ -125,6 +128,8 @@ class PoolController:
         self._refresh()
         wanted = sync(self.deployment, self.replica_sets, old_pods_running=self._old_running())
         if wanted != self.replica_sets:
+            if len(wanted) > len(self.replica_sets):
+                self._complete_since = math.inf  # NewReplicaSetReason in its place
             self.replica_sets = wanted
             self._plan(AGAIN)  # before the pods it deletes ask for a later one
             for replica_set in wanted:
@@ -161,8 +166,15 @@ class PoolController:
         self.replica_sets = tuple(_with_status(rs, *now[rs.version]) for rs in self.replica_sets)
 
     def _old_running(self) -> bool:
+        """Whether a Recreate has to wait [oldPodsRunning].
+
+        What has ended and is still to be removed does not count, but nobody looks then unless syncs follow
+        each other anyway: pods wake the controller only when the last one is gone [deletePod].
+        """
         wanted = VERSIONS.index(self.deployment.version)
-        return any(pod.kit.index != wanted and not pod.gone for pod in self.pods)
+        since = (self.clock.now - self._complete_since) / SECOND
+        polled = is_polled(self.deployment.progress_deadline, since)
+        return any(pod.kit.index != wanted and not (pod.gone or (polled and pod.ended)) for pod in self.pods)
 
     def _resize(self, wanted: ReplicaSet) -> None:
         pods = self.of(wanted.version)
@@ -185,7 +197,10 @@ class PoolController:
         deadline = self.deployment.progress_deadline
         since = (self.clock.now - self._progressed_at) / SECOND
         # until the next change: pods that fail later are no rollout
-        self._completed = self._completed or is_complete(self.deployment.replicas, now)
+        complete = is_complete(self.deployment.replicas, now)
+        self._completed = self._completed or complete
+        if complete:
+            self._complete_since = min(self._complete_since, self.clock.now)
         done, paused = self._completed, self.deployment.paused  # a paused rollout is not late
         late = not paused and has_timed_out(deadline, since, COMPLETE if done else "")
         if late != self.overdue:

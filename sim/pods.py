@@ -38,6 +38,9 @@ class Listener(Protocol):
     def address_gone(self, pod: "Pod") -> None:
         """Nothing answers there any more; the pod is still to be removed."""
 
+    def ended(self, pod: "Pod") -> None:
+        """The pod, still to be removed, has been reported as Succeeded or Failed."""
+
     def changed(self, pod: "Pod") -> None:
         """Readiness turned, or the pod is going or gone."""
 
@@ -51,6 +54,7 @@ class Pod:
         "backoffs",
         "clock",
         "created_at",
+        "ended",
         "gone",
         "kit",
         "listener",
@@ -95,7 +99,7 @@ class Pod:
         self.running_since: int | None = None
         self.restarts = self.backoffs = 0
         self.outages = 0  # of its node; what was planned before one is void
-        self.started = self.addressed = self.terminating = self.gone = False
+        self.started = self.addressed = self.terminating = self.ended = self.gone = False
         self.listening = self.lost = self.silent = False
         self.liveness = Liveness.of(self)
         listener.happened(self, PodEvent.CREATED)
@@ -419,7 +423,16 @@ class Pod:
             return
         self._fall_silent()
         self.listener.address_gone(self)
-        self.later(self.clock.now + removal, self._remove)
+        gone = self.clock.now + removal
+        self.later(min(self._relist(self.clock.now), gone), self._report_end)
+        self.later(gone, self._remove)
+
+    def _report_end(self) -> None:
+        """Its phase becomes Succeeded or Failed: what the kubelet reports of a pod before it cleans up, and
+        only after its next look at the containers [pod_workers.go podWorkerLoop, SyncTerminatedPod].
+        """
+        self.ended = True
+        self.listener.ended(self)
 
     def _remove(self) -> None:
         if self.gone:

@@ -239,6 +239,10 @@ class World:
         if pod.addressed:
             self.endpoints.pod(pod, Serving.NOT_READY)
 
+    def ended(self, pod: Pod) -> None:
+        """The pod, still to be removed, has been reported as Succeeded or Failed: a Recreate may go on."""
+        self.pools[pod.pool].poke()
+
     def changed(self, pod: Pod) -> None:
         """Readiness turned, or the pod is going or gone: tell proxies, its controller and the release."""
         if pod.gone:

@@ -33,6 +33,7 @@ from scenarios.semantics.deployment_status import (
     Status,
     has_timed_out,
     is_complete,
+    is_polled,
     is_progressing,
     status,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "find_new",
     "has_timed_out",
     "is_complete",
+    "is_polled",
     "is_progressing",
     "is_saturated",
     "is_scaling",

@@ -60,6 +60,15 @@ def is_progressing(before: Status, after: Status) -> bool:
     )
 
 
+def is_polled(deadline: float | None, since_update: float) -> bool:
+    """Whether a sync that changes nothing causes the next one at once [requeueStuckDeployment].
+
+    `since_update`: seconds since the Progressing condition was last updated. Upstream asks as much only where
+    nothing is complete.
+    """
+    return deadline is not None and deadline != NO_DEADLINE and deadline - since_update < 1
+
+
 def has_timed_out(deadline: float | None, since_progress: float | None, reason: str = "") -> bool:
     """Whether the rollout counts as stuck [DeploymentTimedOut]: strictly more than `deadline` s without
     progress.

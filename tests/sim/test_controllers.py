@@ -1,6 +1,7 @@
 """The Deployment controller on its own events: what it creates and deletes, when, and what it reports."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from sim.clock import SECOND, Clock, Order
 from sim.controllers import AGAIN, REACTION, VERSIONS, PoolController
 
 START, END = 10.0, 5.0  # seconds from created to available, and from deleted to gone
+CLEAN_UP = 2.0  # of END: seconds from ended to gone
 
 
 @dataclass(eq=False)
@@ -24,6 +26,7 @@ class FakePod:
     clock: Clock
     pool: "Pool"
     terminating: bool = False
+    ended: bool = False
     gone: bool = False
     started: bool = True
     starts: int = 1
@@ -51,7 +54,12 @@ class FakePod:
     def delete(self) -> None:
         self.terminating = True
         self.pool.controller.poke()
+        self.clock.after(round((END - CLEAN_UP) * SECOND), Order.POD, self.end)
         self.clock.after(round(END * SECOND), Order.POD, self.go)
+
+    def end(self) -> None:
+        self.ended = True
+        self.pool.controller.poke()
 
     def go(self) -> None:
         self.gone = True
@@ -170,12 +178,34 @@ def test_pods_that_are_not_ready_are_given_up_first() -> None:
 # --- recreate ------------------------------------------------------------------------------------------
 
 
+def waits(pool: Pool) -> list[float]:
+    """Seconds from a time when no pod is wanted to the next pods."""
+    return [after[0] - before[0] for before, after in pairwise(pool.sizes) if before[1:] == (0, 0)]
+
+
 def test_recreate_waits_for_the_last_old_pod_to_be_gone() -> None:
-    pool = Pool().change(version=CANDIDATE, strategy=Recreate()).until(60)
+    pool = Pool().change(version=CANDIDATE, strategy=Recreate(), progress_deadline=None).until(60)
     assert pool.path == [(10, 0), (0, 0), (0, 10)]
-    stopped, started = pool.sizes[1][0], pool.sizes[2][0]
-    assert started - stopped == pytest.approx(END + REACTION / SECOND, abs=0.01)
+    assert waits(pool) == [pytest.approx(END + REACTION / SECOND, abs=0.01)]
     assert pool.most_alive == 10
+
+
+def test_recreate_waits_for_old_pods_to_have_ended_only_if_the_last_release_was_complete_long_ago() -> None:
+    """Then upstream syncs again and again, and counts no pod that has ended [requeueStuckDeployment]."""
+    deadline = 30.0
+    pool = Pool().change(version=CANDIDATE, strategy=Recreate(), progress_deadline=deadline).until(20)
+    pool.change(version=STABLE).until(40)  # soon after
+    pool.until(40 + deadline).change(version=CANDIDATE).until(100)
+    assert pool.path[1:] == [(0, 0), (0, 10), (0, 0), (10, 0), (0, 0), (0, 10)]
+    early, late = END - CLEAN_UP + REACTION / SECOND, END + REACTION / SECOND
+    assert waits(pool) == pytest.approx([early, late, early], abs=0.01)
+
+
+def test_recreate_waits_for_the_last_pod_of_a_version_that_never_came() -> None:
+    recreate = {"strategy": Recreate(), "progress_deadline": 5.0}
+    pool = Pool(never=(CANDIDATE,)).change(version=CANDIDATE, **recreate).until(60)
+    pool.change(version=STABLE).until(100)
+    assert waits(pool)[1] == pytest.approx(END + REACTION / SECOND, abs=0.01)
 
 
 # --- scaling -------------------------------------------------------------------------------------------

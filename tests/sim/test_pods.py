@@ -34,6 +34,9 @@ class Told:
     def address_appeared(self, pod: Pod) -> None:
         self.addresses.append(self.clock.seconds)
 
+    def ended(self, pod: Pod) -> None:
+        pass
+
     def address_gone(self, pod: Pod) -> None:
         self.silences.append(self.clock.seconds)
 

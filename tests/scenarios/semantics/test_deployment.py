@@ -17,6 +17,7 @@ from scenarios.semantics.deployment import (
     find_new,
     has_timed_out,
     is_complete,
+    is_polled,
     is_progressing,
     is_saturated,
     max_surge,
@@ -451,6 +452,22 @@ def test_progressing(before: tuple[int, ...], after: tuple[int, ...], expected: 
 )
 def test_timed_out(deadline: float | None, since: float | None, reason: str, expected: bool) -> None:
     assert has_timed_out(deadline, since, reason) is expected
+
+
+@pytest.mark.parametrize(
+    ("deadline", "since", "expected"),
+    [
+        (10, 9, False),
+        (10, 9.01, True),
+        (10, 1e9, True),
+        (10, float("inf"), True),
+        (10, float("-inf"), False),
+        (None, 1e9, False),
+        (2**31 - 1, float("inf"), False),
+    ],
+)
+def test_polled(deadline: float | None, since: float, expected: bool) -> None:
+    assert is_polled(deadline, since) is expected
 
 
 def test_status_counts_all_versions() -> None:
