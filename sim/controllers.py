@@ -32,6 +32,9 @@ REACTION = 20_000_000
 AGAIN = 5_000_000
 """From a sync that changed something to the next; each sync does one kind of thing."""
 
+SETTLED = 3 * SECOND
+"""Before the trial's traffic begins every Deployment has been complete for so long, as in a live trial."""
+
 VERSIONS = (STABLE, CANDIDATE)
 
 
@@ -63,7 +66,8 @@ class PoolController:
         self.changes = 0  # grows with everything that could be seen to change
         self._planned = self._completed = self._watching = False
         self._progressed_at = clock.now
-        self._complete_since = -math.inf  # the Progressing condition says so; before the trial: of old
+        # since when the Progressing condition says that the rollout is complete; inf: it says something else
+        self._complete_since: float = clock.now - SETTLED
         self._status = Status()
 
     def start(self, pods: Iterable[Pod]) -> None:
@@ -112,6 +116,10 @@ class PoolController:
         self.changes += 1
         self._plan(REACTION)
 
+    def ended(self) -> None:
+        """A pod was reported as ended, which changes no number; but a Recreate may go on."""
+        self._plan(REACTION)
+
     def _plan(self, delay: int) -> None:
         if not self._planned:
             self._planned = True
@@ -129,7 +137,7 @@ class PoolController:
         wanted = sync(self.deployment, self.replica_sets, old_pods_running=self._old_running())
         if wanted != self.replica_sets:
             if len(wanted) > len(self.replica_sets):
-                self._complete_since = math.inf  # NewReplicaSetReason in its place
+                self._complete_since = math.inf  # [NewReplicaSetReason]
             self.replica_sets = wanted
             self._plan(AGAIN)  # before the pods it deletes ask for a later one
             for replica_set in wanted:
@@ -174,7 +182,8 @@ class PoolController:
         wanted = VERSIONS.index(self.deployment.version)
         since = (self.clock.now - self._complete_since) / SECOND
         polled = is_polled(self.deployment.progress_deadline, since)
-        return any(pod.kit.index != wanted and not (pod.gone or (polled and pod.ended)) for pod in self.pods)
+        old = (pod for pod in self.pods if pod.kit.index != wanted)
+        return any(not (pod.gone or (pod.ended and polled)) for pod in old)
 
     def _resize(self, wanted: ReplicaSet) -> None:
         pods = self.of(wanted.version)

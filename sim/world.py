@@ -240,8 +240,8 @@ class World:
             self.endpoints.pod(pod, Serving.NOT_READY)
 
     def ended(self, pod: Pod) -> None:
-        """The pod, still to be removed, has been reported as Succeeded or Failed: a Recreate may go on."""
-        self.pools[pod.pool].poke()
+        """The pod, still to be removed, has been reported as Succeeded or Failed."""
+        self.pools[pod.pool].ended()
 
     def changed(self, pod: Pod) -> None:
         """Readiness turned, or the pod is going or gone: tell proxies, its controller and the release."""

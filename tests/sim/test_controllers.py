@@ -59,7 +59,7 @@ class FakePod:
 
     def end(self) -> None:
         self.ended = True
-        self.pool.controller.poke()
+        self.pool.controller.ended()
 
     def go(self) -> None:
         self.gone = True
@@ -192,10 +192,10 @@ def test_recreate_waits_for_the_last_old_pod_to_be_gone() -> None:
 
 def test_recreate_waits_for_old_pods_to_have_ended_only_if_the_last_release_was_complete_long_ago() -> None:
     """Then upstream syncs again and again, and counts no pod that has ended [requeueStuckDeployment]."""
-    deadline = 30.0
-    pool = Pool().change(version=CANDIDATE, strategy=Recreate(), progress_deadline=deadline).until(20)
-    pool.change(version=STABLE).until(40)  # soon after
-    pool.until(40 + deadline).change(version=CANDIDATE).until(100)
+    pool = Pool().change(strategy=Recreate(), progress_deadline=30.0)
+    for t in (30.0, 55.0, 105.0):  # the second is soon after the first, which is complete at 43 s
+        pool.until(t).change(version=STABLE if t == 55.0 else CANDIDATE)
+    pool.until(150)
     assert pool.path[1:] == [(0, 0), (0, 10), (0, 0), (10, 0), (0, 0), (0, 10)]
     early, late = END - CLEAN_UP + REACTION / SECOND, END + REACTION / SECOND
     assert waits(pool) == pytest.approx([early, late, early], abs=0.01)
