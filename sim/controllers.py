@@ -11,6 +11,7 @@ from scenarios.draws import Purpose, u
 from scenarios.plan import CANDIDATE, STABLE
 from scenarios.semantics.deployment import (
     Deployment,
+    Recreate,
     ReplicaSet,
     Status,
     has_timed_out,
@@ -117,8 +118,9 @@ class PoolController:
         self._plan(REACTION)
 
     def ended(self) -> None:
-        """A pod was reported as ended, which changes no number; but a Recreate may go on."""
-        self._plan(REACTION)
+        """A pod was reported as ended: only a Recreate may care."""
+        if isinstance(self.deployment.strategy, Recreate):
+            self._plan(REACTION)
 
     def _plan(self, delay: int) -> None:
         if not self._planned:
