@@ -15,8 +15,8 @@ from live.trial import Done, Place, Shown
 from scenarios.scenario import Scenario
 
 Conduct = Callable[..., dict[str, Done]]
-ATTEMPTS = 3
-"""A machine that was too busy once gets another chance, or two."""
+ATTEMPTS = 5
+"""A machine that was too busy gets another chance."""
 
 
 @pytest.fixture(scope="session")
