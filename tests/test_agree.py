@@ -209,7 +209,7 @@ def test_a_late_generator_is_named(tmp_path: Path, predicted: Any) -> None:
 
 def test_the_scenarios_own_margin_counts(tmp_path: Path) -> None:
     generous = world(more="agree: {figures: {capacity_loss: 99%, release_duration: 99%}}")
-    folder = dress(tmp_path, generous, world("3s"))
+    folder = dress(tmp_path, generous, world("3.5s"))
     measured = repeats.read(folder)
     document = agreement.agreement(measured, predict(measured, 32))
     cell = next(c for c in document["cells"] if c["strategy"] == "recreate")

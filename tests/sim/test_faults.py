@@ -22,7 +22,8 @@ cluster:
   pods:
     readiness: {period: 1s}
     termination: {pre_stop: 5s}
-  delays: {api: 100ms, container: 100ms, relist: 0s, sigterm: 20ms, address: 90ms, endpoints: 20ms}
+  delays:
+    {api: 100ms, container: 100ms, relist: 0s, sigterm: 20ms, address: 90ms, removal: 0s, endpoints: 20ms}
 routers: {service: {kind: kube-proxy}, edge: {kind: ingress-nginx}}
 guards: {errors: {metric: failure_share, limit: 1%, window: 30s, min_requests: 100}}
 strategies:

@@ -15,7 +15,9 @@ from sim.kit import Kit
 from sim.pods import Pod
 from sim.requests import Requests
 
-DELAYS = Delays.model_validate({"container": "100ms", "relist": "1s", "sigterm": "20ms", "address": "90ms"})
+DELAYS = Delays.model_validate(
+    {"container": "100ms", "relist": "1s", "sigterm": "20ms", "address": "90ms", "removal": "0s"}
+)
 END = 3000
 
 

@@ -241,7 +241,7 @@ def test_every_request_of_a_trial_ends_somewhere_once() -> None:
 def test_a_recreate_may_wait_for_the_kubelets_clean_up(deadline: str, least: float, most: float) -> None:
     recreate = f"strategies.recreate={{recreate: {{progress_deadline: {deadline}}}}}"
     asked = ("quickstart", [recreate, "clock.horizon=2m", "traffic.rate=20/s"])
-    worlds = [load(*asked), load(asked[0], [*asked[1], "cluster.delays.removal=3s"])]
+    worlds = [load(asked[0], [*asked[1], f"cluster.delays.removal={removal}"]) for removal in ("0s", "3s")]
     first = []
     for world in worlds:
         record = simulate(Trial(world, "recreate", "healthy", 0))
