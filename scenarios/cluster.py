@@ -23,7 +23,9 @@ class Delays(Model):
     )
     sigterm: Duration = written("20ms", "pod deleted to preStop or SIGTERM begun")
     address: Duration = written("90ms", "process gone to address gone: refused until then, silent after")
-    removal: Duration = written("700ms", "address gone to pod gone: the kubelet's next look, and its clean-up")
+    removal: Duration = written(
+        "700ms", "address gone to pod gone: the kubelet's next look, and its clean-up"
+    )
 
 
 class Autoscaler(Model):

@@ -5,6 +5,7 @@
 as strict as of scenarios. Decides nothing; measures nothing.
 """
 
+import math
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -64,8 +65,8 @@ class Delays(Model):
     """What was measured; a key that is left out keeps what the scenario says.
 
     Kubernetes' own delays as in `cluster.delays`. Two are clocks' periods there and lags here, evenly spread
-    over the period, which is therefore twice the mean (of relist: of what goes beyond the least that the
-    model of the kubelet has). Three are constants there: the mean is taken.
+    over the period (of relist: beyond the least that the model of the kubelet has); what a scenario says is
+    kept unless the mean lag contradicts it. Three are constants there: the mean is taken.
     """
 
     api: Quantified | None = Field(None, description="a write sent to its answer")
@@ -176,25 +177,23 @@ def applied(scenario: Scenario, overlay: Overlay) -> Scenario:
     the sum of the two distributions, to 1/400 of share. What never starts still never does.
     """
     document, delays = as_document(scenario), overlay.delays
-    _clusters(document["cluster"]["delays"], delays)
+    _clusters(document["cluster"]["delays"], delays, scenario.cluster.delays.relist)
     _versions(document, scenario, delays)
     for name, router in scenario.routers.items():
         if isinstance(router, KubeProxy):
             _set(document["routers"][name], "min_sync_period", _mean(delays.proxy_sync))
         elif isinstance(router, IngressNginx):
             _set(document["routers"][name], "sync_period", _mean(delays.ingress_sync))
-            _set(document["routers"][name], "poll", _period(delays.ingress_poll))
+            _set(document["routers"][name], "poll", _period(delays.ingress_poll, router.poll))
     return from_document(document)
 
 
-def _clusters(document: Document, delays: Delays) -> None:
+def _clusters(document: Document, delays: Delays, relist: float) -> None:
     for key in ("api", "container", "endpoints"):
         measured: Quantified | None = getattr(delays, key)
         if measured is not None:
             document[key] = measured.model_dump(mode="json", include={"quantiles"})
-    if delays.relist is not None:
-        beyond = delays.relist.distribution().mean() - RELIST_AT_LEAST / SECOND
-        _set(document, "relist", 2 * max(0.0, beyond))
+    _set(document, "relist", _period(delays.relist, relist, RELIST_AT_LEAST / SECOND))
     _set(document, "sigterm", _mean(delays.sigterm))
     _set(document, "address", _mean(delays.address))
     _set(document, "removal", _mean(delays.removal))
@@ -223,9 +222,17 @@ def _mean(measured: Quantified | None) -> float | None:
     return None if measured is None else measured.distribution().mean()
 
 
-def _period(measured: Quantified | None) -> float | None:
-    """Of a clock whose ticks come so late, evenly between at once and a period."""
-    return None if measured is None else float(measured.distribution().quantile(np.array(0.95))) / 0.95
+def _period(measured: Quantified | None, said: float, least: float = 0.0) -> float | None:
+    """Of a clock whose ticks come late by `least` and, evenly spread, up to a period.
+
+    Programs have it as a constant, which some twenty lags give to 13 % only (their mean has a standard error
+    of the period / √12n); so what is said stands unless their mean is three standard errors from it.
+    """
+    if measured is None:
+        return None
+    beyond = max(0.0, measured.distribution().mean() - least)
+    chance = 3 * said / math.sqrt(12 * measured.samples)
+    return said if abs(beyond - said / 2) <= chance else 2 * beyond
 
 
 def _sum(one: Distribution, other: Distribution) -> Document:

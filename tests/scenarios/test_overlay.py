@@ -43,7 +43,6 @@ def test_what_was_measured_stands_in_place_of_what_the_scenario_says():
     assert delays.container.distribution().quantile(np.array([0.5])) == pytest.approx(0.13)
     assert delays.endpoints.quantiles == {"p0": 0.01, "p100": 0.03}
     assert (delays.sigterm, delays.address, delays.removal) == (0.02, 0.1, 0.7)
-    assert delays.relist == 0.8  # a lag evenly spread over [0.07, 0.87] s is a clock of 0.8 s
     assert there.traffic == world.traffic
     assert there.strategies == world.strategies
 
@@ -51,8 +50,36 @@ def test_what_was_measured_stands_in_place_of_what_the_scenario_says():
 def test_routers_are_replaced_by_their_kind():
     there = applied(load("ingress-weight-header-cookie"), loads(GOOD))
     (ingress,) = [r for r in there.routers.values() if r.kind == "ingress-nginx"]
-    assert (ingress.sync_period, ingress.poll) == (3.35, 1.2)
+    assert (ingress.sync_period, ingress.poll) == (3.35, 1.0)  # nine lags of 0.6 s on average are no news
     assert applied(load("quickstart"), loads(GOOD)).routers["service"].min_sync_period == 1.05
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "samples", "said", "period"),
+    [
+        ("70ms", "870ms", 30, "1s", 1.0),  # a lag evenly spread over [0.07, 0.87] s is a clock of 0.8 s,
+        ("70ms", "870ms", 300, "1s", 0.8),  # which takes more samples to tell from one of 1 s
+        ("70ms", "2070ms", 20, "1s", 2.0),
+        ("70ms", "870ms", 2, "0s", 0.8),
+        ("10ms", "20ms", 20, "1s", 0.0),
+    ],
+)
+def test_a_clocks_period_is_kept_unless_what_was_measured_contradicts_it(least, most, samples, said, period):
+    lags = f"relist: {{quantiles: {{p0: {least}, p100: {most}}}, samples: {samples}}}"
+    measured = loads(re.sub(r"relist: .*", lags, GOOD))
+    world = load("quickstart", [f"cluster.delays.relist={said}"])
+    assert applied(world, measured).cluster.delays.relist == pytest.approx(period)
+
+
+def test_a_clock_of_the_stated_period_is_rarely_contradicted():
+    rng = np.random.default_rng(1)
+    world, good = load("quickstart"), loads(GOOD)
+    kept = 0
+    for _ in range(200):
+        lags = quantified((0.07 + rng.random(20)).tolist())
+        measured = good.model_copy(update={"delays": good.delays.model_copy(update={"relist": lags})})
+        kept += applied(world, measured).cluster.delays.relist == 1.0
+    assert kept >= 197
 
 
 @pytest.mark.parametrize("name", ["quickstart", "crash-on-start", "errors-at-once", "latency-regression"])
