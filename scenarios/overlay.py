@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from scenarios.cluster import Delays as Said
 from scenarios.complaints import complaints
 from scenarios.distributions import Constant, Distribution, Floats
 from scenarios.document import Mapping, Scalar, compose, plain
@@ -27,6 +28,7 @@ from scenarios.units import Duration, write_duration
 
 FORMAT: Final = "rolloutlab.overlay/1"
 Document = dict[str, Any]
+_LEAST = RELIST_AT_LEAST / SECOND
 _GRID = 400
 """Parts of equal probability in which two distributions are added."""
 _LEVELS = (0, *(p / 2 for p in range(1, 200)), 99.9, 100)
@@ -60,13 +62,18 @@ class Quantified(Model):
     def distribution(self) -> Distribution:
         return Time.model_construct(quantiles=self.quantiles).distribution()
 
+    @property
+    def mean(self) -> float:
+        return self.distribution().mean()
+
 
 class Delays(Model):
     """What was measured; a key that is left out keeps what the scenario says.
 
     Kubernetes' own delays as in `cluster.delays`. Two are clocks' periods there and lags here, evenly spread
-    over the period (of relist: beyond the least that the model of the kubelet has); what a scenario says is
-    kept unless the mean lag contradicts it. Three are constants there: the mean is taken.
+    over the period (of relist: beyond the least that the model of the kubelet has), and `removal` is there
+    what its lag has beyond the kubelet's clock; what a scenario says of these is kept unless the mean lag
+    contradicts it. Two are constants there: the mean is taken.
     """
 
     api: Quantified | None = Field(None, description="a write sent to its answer")
@@ -177,26 +184,29 @@ def applied(scenario: Scenario, overlay: Overlay) -> Scenario:
     the sum of the two distributions, to 1/400 of share. What never starts still never does.
     """
     document, delays = as_document(scenario), overlay.delays
-    _clusters(document["cluster"]["delays"], delays, scenario.cluster.delays.relist)
+    _clusters(document["cluster"]["delays"], delays, scenario.cluster.delays)
     _versions(document, scenario, delays)
     for name, router in scenario.routers.items():
         if isinstance(router, KubeProxy):
             _set(document["routers"][name], "min_sync_period", _mean(delays.proxy_sync))
         elif isinstance(router, IngressNginx):
             _set(document["routers"][name], "sync_period", _mean(delays.ingress_sync))
-            _set(document["routers"][name], "poll", _period(delays.ingress_poll, router.poll))
+            if delays.ingress_poll is not None:
+                _set(document["routers"][name], "poll", _period(delays.ingress_poll, router.poll))
     return from_document(document)
 
 
-def _clusters(document: Document, delays: Delays, relist: float) -> None:
+def _clusters(document: Document, delays: Delays, said: Said) -> None:
     for key in ("api", "container", "endpoints"):
         measured: Quantified | None = getattr(delays, key)
         if measured is not None:
             document[key] = measured.model_dump(mode="json", include={"quantiles"})
-    _set(document, "relist", _period(delays.relist, relist, RELIST_AT_LEAST / SECOND))
+    relist = said.relist if delays.relist is None else _period(delays.relist, said.relist, _LEAST)
+    _set(document, "relist", relist)
     _set(document, "sigterm", _mean(delays.sigterm))
     _set(document, "address", _mean(delays.address))
-    _set(document, "removal", _mean(delays.removal))
+    if delays.removal is not None:
+        _set(document, "removal", _clean_up(delays.removal, said.removal, relist))
 
 
 def _versions(document: Document, scenario: Scenario, delays: Delays) -> None:
@@ -219,20 +229,31 @@ def _set(document: Document, key: str, seconds: float | None) -> None:
 
 
 def _mean(measured: Quantified | None) -> float | None:
-    return None if measured is None else measured.distribution().mean()
+    return None if measured is None else measured.mean
 
 
-def _period(measured: Quantified | None, said: float, least: float = 0.0) -> float | None:
+def _period(measured: Quantified, said: float, least: float = 0.0) -> float:
     """Of a clock whose ticks come late by `least` and, evenly spread, up to a period.
 
-    Programs have it as a constant, which some twenty lags give to 13 % only (their mean has a standard error
-    of the period / √12n); so what is said stands unless their mean is three standard errors from it.
+    Programs have it as a constant, which some twenty lags give to 13 % only.
     """
-    if measured is None:
-        return None
-    beyond = max(0.0, measured.distribution().mean() - least)
-    chance = 3 * said / math.sqrt(12 * measured.samples)
-    return said if abs(beyond - said / 2) <= chance else 2 * beyond
+    return said if _fits(measured, least + said / 2, said) else 2 * max(0.0, measured.mean - least)
+
+
+def _clean_up(measured: Quantified, said: float, period: float) -> float:
+    """Of a lag that is evenly spread over a clock's period, but where the clean-up c takes longer.
+
+    Its mean is period / 2 + c² / (2 period) for c up to the period, and c above.
+    """
+    if 0 < said < period and _fits(measured, period / 2 + said**2 / (2 * period), period):
+        return said
+    mean = measured.mean
+    return mean if mean >= period else math.sqrt(max(0.0, (2 * mean - period) * period))
+
+
+def _fits(measured: Quantified, mean: float, period: float) -> bool:
+    """Whether it can be of that mean: by three standard errors of lags that are spread over the period."""
+    return abs(measured.mean - mean) <= 3 * period / math.sqrt(12 * measured.samples)
 
 
 def _sum(one: Distribution, other: Distribution) -> Document:

@@ -36,10 +36,7 @@ class Listener(Protocol):
         """The pod got an address and stands in the EndpointSlice, not ready."""
 
     def address_gone(self, pod: "Pod") -> None:
-        """Nothing answers there any more; the pod is still to be removed."""
-
-    def ended(self, pod: "Pod") -> None:
-        """The pod, still to be removed, has been reported as Succeeded or Failed."""
+        """Nothing answers there any more; the pod is reported as ended, and still to be removed."""
 
     def changed(self, pod: "Pod") -> None:
         """Readiness turned, or the pod is going or gone."""
@@ -414,25 +411,21 @@ class Pod:
         self.later(self.clock.now + nanoseconds(self.kit.delays.address), self._vanish)
 
     def _vanish(self) -> None:
-        """Its address goes, and the pod with it, or once the kubelet has cleaned up."""
+        """Its address goes, and the pod with it, or once the kubelet has looked again and cleaned up.
+
+        Its phase becomes Succeeded or Failed at once [kubelet.go SyncTerminatingPod]; all else waits for the
+        kubelet's next look at the containers [pod_workers.go podWorkerLoop, SyncTerminatedPod].
+        """
         if self.gone:
             return
-        removal = nanoseconds(self.kit.delays.removal)
+        removal, now = nanoseconds(self.kit.delays.removal), self.clock.now
         if not self.started or not removal:
             self._remove()
             return
+        self.ended = True
         self._fall_silent()
         self.listener.address_gone(self)
-        gone = self.clock.now + removal
-        self.later(min(self._relist(self.clock.now), gone), self._report_end)
-        self.later(gone, self._remove)
-
-    def _report_end(self) -> None:
-        """Its phase becomes Succeeded or Failed: what the kubelet reports of a pod before it cleans up, and
-        only after its next look at the containers [pod_workers.go podWorkerLoop, SyncTerminatedPod].
-        """
-        self.ended = True
-        self.listener.ended(self)
+        self.later(max(self._relist(now), now + removal), self._remove)
 
     def _remove(self) -> None:
         if self.gone:

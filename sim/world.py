@@ -238,9 +238,6 @@ class World:
         """Not even proxies that know no ready pod send anything there; a change that they sync."""
         if pod.addressed:
             self.endpoints.pod(pod, Serving.NOT_READY)
-
-    def ended(self, pod: Pod) -> None:
-        """The pod, still to be removed, has been reported as Succeeded or Failed."""
         self.pools[pod.pool].ended()
 
     def changed(self, pod: Pod) -> None:

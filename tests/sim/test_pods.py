@@ -36,9 +36,6 @@ class Told:
     def address_appeared(self, pod: Pod) -> None:
         self.addresses.append(self.clock.seconds)
 
-    def ended(self, pod: Pod) -> None:
-        pass
-
     def address_gone(self, pod: Pod) -> None:
         self.silences.append(self.clock.seconds)
 
@@ -175,13 +172,26 @@ def test_a_pod_that_proxies_still_believe_in_serves_then_refuses_then_is_silent(
 
 
 def test_a_pod_is_gone_when_the_kubelet_has_cleaned_up_and_silent_before() -> None:
-    slow = DELAYS.model_copy(update={"removal": 0.7})
+    slow = DELAYS.model_copy(update={"removal": 3.0})
     life = Life(rate=400.0, delays=slow).settled().deleted(at=5.0)
-    due, status = life.outcomes(until=9.0)
+    due, status = life.outcomes(until=12.0)
     (silent,), (gone,) = life.told.silences, life.told.at(PodEvent.GONE)
-    assert gone == pytest.approx(silent + 0.7)
+    assert gone == pytest.approx(silent + 3.0)
     assert set(status[due > silent]) == {Status.TIMEOUT}
     assert not Life(rate=400.0).settled().deleted(at=5.0).until(9.0).told.silences
+
+
+def test_a_pod_is_gone_at_the_kubelets_next_look_or_after_its_clean_up() -> None:
+    delays = DELAYS.model_copy(update={"removal": 0.25})
+    lags = []
+    for tenth in range(10):  # the kubelet looks once a second
+        told = Life(delays=delays).settled().deleted(at=5.0 + tenth / 10).until(9.0).told
+        (silent,), (gone,) = told.silences, told.at(PodEvent.GONE)
+        lags.append(gone - silent)
+    assert sorted(lags) == pytest.approx(
+        [0.25] * 3 + [lags[0] % 0.1 + n / 10 for n in range(3, 10)], abs=0.101
+    )
+    assert min(lags) == pytest.approx(0.25)
 
 
 def test_a_process_that_exits_resets_what_it_works_on_and_one_that_drains_answers_it() -> None:
