@@ -206,7 +206,7 @@ def _clusters(document: Document, delays: Delays, said: Said) -> None:
     _set(document, "sigterm", _mean(delays.sigterm))
     _set(document, "address", _mean(delays.address))
     if delays.removal is not None:
-        _set(document, "removal", _clean_up(delays.removal, said.removal, relist))
+        _set(document, "removal", _clean_up(delays.removal, said.removal or Said().removal, relist))
 
 
 def _versions(document: Document, scenario: Scenario, delays: Delays) -> None:
@@ -245,7 +245,7 @@ def _clean_up(measured: Quantified, said: float, period: float) -> float:
 
     Its mean is period / 2 + c² / (2 period) for c up to the period, and c above.
     """
-    if 0 < said < period and _fits(measured, period / 2 + said**2 / (2 * period), period):
+    if said < period and _fits(measured, period / 2 + said**2 / (2 * period), period):
         return said
     mean = measured.mean
     return mean if mean >= period else math.sqrt(max(0.0, (2 * mean - period) * period))

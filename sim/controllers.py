@@ -33,6 +33,9 @@ REACTION = 20_000_000
 AGAIN = 5_000_000
 """From a sync that changed something to the next; each sync does one kind of thing."""
 
+POLLED = 100_000_000
+"""From a pod's end to the sync that sees it: the report, and polls that are limited to ten a second."""
+
 SETTLED = 3 * SECOND
 """Before the trial's traffic begins every Deployment has been complete for so long, as in a live trial."""
 
@@ -120,7 +123,7 @@ class PoolController:
     def ended(self) -> None:
         """A pod was reported as ended: only a Recreate may care."""
         if isinstance(self.deployment.strategy, Recreate):
-            self._plan(REACTION)
+            self._plan(POLLED)
 
     def _plan(self, delay: int) -> None:
         if not self._planned:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scenarios.plan import CANDIDATE, STABLE
 from scenarios.semantics.deployment import Deployment, Recreate, RollingUpdate
 from sim.clock import SECOND, Clock, Order
-from sim.controllers import AGAIN, REACTION, VERSIONS, PoolController
+from sim.controllers import AGAIN, POLLED, REACTION, VERSIONS, PoolController
 
 START, END = 10.0, 5.0  # seconds from created to available, and from deleted to gone
 CLEAN_UP = 2.0  # of END: seconds from ended to gone
@@ -197,7 +197,7 @@ def test_recreate_waits_for_old_pods_to_have_ended_only_if_the_last_release_was_
         pool.until(t).change(version=STABLE if t == 55.0 else CANDIDATE)
     pool.until(150)
     assert pool.path[1:] == [(0, 0), (0, 10), (0, 0), (10, 0), (0, 0), (0, 10)]
-    early, late = END - CLEAN_UP + REACTION / SECOND, END + REACTION / SECOND
+    early, late = END - CLEAN_UP + POLLED / SECOND, END + REACTION / SECOND
     assert waits(pool) == pytest.approx([early, late, early], abs=0.01)
 
 
