@@ -22,6 +22,9 @@ from sim.liveness import Liveness
 from sim.nodes import Node
 from sim.requests import Requests
 
+YOUNG = 3
+"""So many looks after the one that found it running a pod is ended at once."""
+
 FORGIVEN = 2 * nanoseconds(BACKOFF_CAP)
 """A container that ran for so long before it crashed is restarted at once again."""
 
@@ -67,6 +70,7 @@ class Pod:
         "requests",
         "restarts",
         "running_since",
+        "seen_at",
         "silent",
         "slot",
         "started",
@@ -94,6 +98,7 @@ class Pod:
         self.slot = -1
         self.starts = 0  # containers started so far; what was planned for an earlier one is void
         self.running_since: int | None = None
+        self.seen_at: int | None = None  # when the kubelet first saw its container run
         self.restarts = self.backoffs = 0
         self.outages = 0  # of its node; what was planned before one is void
         self.started = self.addressed = self.terminating = self.ended = self.gone = False
@@ -185,11 +190,20 @@ class Pod:
 
     def _plan_end(self) -> None:
         ends = self.kit.settings.termination
-        seen, grace = self.clock.now + nanoseconds(self.kit.delays.sigterm), nanoseconds(ends.grace)
+        seen, grace = self._heard(), nanoseconds(ends.grace)
         # the hook ends with the grace period, and is not run where no container is
         hook = min(nanoseconds(ends.pre_stop), grace) if self.running_since is not None else 0
         kill_at = seen + max(grace, hook + LAST_GRACE)
         self.later(seen + hook, lambda: self._sigterm(kill_at, self._exited))
+
+    def _heard(self) -> int:
+        """When its kubelet begins to end it: soon, but not while it is still busy with its start.
+
+        Each change of a pod (seen running, ready, deleted) waits for a look at the containers that is younger
+        than the change before [pod_workers.go podWorkerLoop]; measured: three looks (docs/timing.md).
+        """
+        busy = 0 if self.seen_at is None else self.seen_at + YOUNG * nanoseconds(self.kit.delays.relist)
+        return max(self.clock.now + nanoseconds(self.kit.delays.sigterm), busy)
 
     def _run(self) -> None:
         """The process begins; from here on the probes' clock is known."""
@@ -250,6 +264,8 @@ class Pod:
             then()
 
     def _seen_running(self) -> None:
+        if self.seen_at is None:
+            self.seen_at = self.clock.now
         if self.liveness is not None:
             self.liveness.running(self.starts)
         if self.kit.version.pull is not None and self.addressed:
