@@ -19,7 +19,10 @@ class KubeProxy(Model):
     affinity: Literal["none", "client_ip"] = Field(
         "none", description="client_ip: a user stays on a pod until it is gone, or unused for 3 h"
     )
-    min_sync_period: Duration = written("1s", "the least time between two updates of its rules")
+    min_sync_period: Duration = written(
+        "1040ms",
+        "from one update of its rules to the next at the least: its own 1s, and what an update takes",
+    )
 
 
 class IngressNginx(Model):

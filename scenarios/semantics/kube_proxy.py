@@ -53,7 +53,7 @@ def next_sync(now: float, last_sync: float = -math.inf, min_sync_period: float =
     """When a change seen at `now` reaches the rules: at once, but not within a period of the last sync.
 
     Seconds; −inf: never synced. Changes that come before that instant share the sync. Any change on the
-    cluster, an unready endpoint included, uses the slot up. The time a sync takes (milliseconds to seconds)
-    is not in it.
+    cluster, an unready endpoint included, uses the slot up. Upstream the period begins when a sync has ended:
+    what a sync takes (milliseconds to seconds) belongs to the period here.
     """
     return max(now, last_sync + min_sync_period)
