@@ -145,7 +145,8 @@ def _welch(simulated: Sequence[float], live: Sequence[float]) -> float:
     one, other = _spread(live) ** 2 / k, _spread(simulated) ** 2 / m
     if k < 2 or one + other == 0:
         return 0.0
-    degrees = (one + other) ** 2 / (one**2 / (k - 1) + other**2 / (m - 1))
+    share = one / (one + other)  # squares of the variances themselves may be too small for a float
+    degrees = 1 / (share**2 / (k - 1) + (1 - share) ** 2 / (m - 1))
     return _t(degrees) * math.sqrt(one + other)
 
 

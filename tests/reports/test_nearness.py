@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reports.nearness import FEWEST, Nearness, chance, endings, fisher, near
@@ -137,6 +137,7 @@ def test_nothing_can_be_said_of_nothing(simulated, live):
     st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40),
     st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12),
 )
+@example([0.0, 0.0], [0.0, 1.8e-122])
 def test_it_says_one_thing_and_never_agrees_on_too_little(simulated, live):
     found = near(simulated, live, 0.1, 1.0)
     assert found.chance.below >= 0

@@ -47,7 +47,7 @@ CRAMPED = ("traffic.rate=300/s", HALVES)
     [
         (HALVES_OF_1, Level.PROBLEM, "strategies.it", "at least 2 replicas"),
         (("traffic.rate=400/s",), Level.WARNING, "traffic.rate", "100% of its slots"),
-        ((f"{PRE_STOP}=0s",), Level.WARNING, PRE_STOP, "up to 1s late"),
+        ((f"{PRE_STOP}=0s",), Level.WARNING, PRE_STOP, "up to 1040ms late"),
         ((f"{PRE_STOP}=30s",), Level.WARNING, PRE_STOP, "are killed"),
         ((GREEN, "strategies.it.blue_green.bake=30m"), Level.WARNING, "strategies.it", "it cannot settle"),
         ((GREEN, "cluster.spare_pods=9"), Level.WARNING, "strategies.it", "10 pods beyond the replicas"),
