@@ -1,4 +1,4 @@
-"""How every command talks to whoever typed it, beside its output: on stderr; and what it asks all for."""
+"""How every command talks to whoever typed it, beside its output: on stderr; and a shared option."""
 
 import shlex
 import sys

@@ -17,6 +17,8 @@ runs; the other two must agree with each other.
 *general* is hybrid with the general request engine (`sim.general`), which is asked for nothing that the fast
 one cannot; its results are the same. Their ratio is what generality costs.
 
+Long, as each engine that is compared stands here whole, to be read as a reader would write it.
+
     python benchmarks/engine.py [--json] [--profile] [--runs N]
 """
 

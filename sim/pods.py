@@ -200,7 +200,7 @@ class Pod:
         """When its kubelet begins to end it: soon, but not while it is still busy with its start.
 
         Each change of a pod (seen running, ready, deleted) waits for a look at the containers that is younger
-        than the change before [pod_workers.go podWorkerLoop]; measured: three looks (docs/timing.md).
+        than the change before [pod_workers.go podWorkerLoop]. It takes three: measured (docs/timing.md).
         """
         busy = 0 if self.seen_at is None else self.seen_at + YOUNG * nanoseconds(self.kit.delays.relist)
         return max(self.clock.now + nanoseconds(self.kit.delays.sigterm), busy)

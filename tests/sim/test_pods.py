@@ -183,15 +183,14 @@ def test_a_pod_is_gone_when_the_kubelet_has_cleaned_up_and_silent_before() -> No
 
 def test_a_pod_is_gone_at_the_kubelets_next_look_or_after_its_clean_up() -> None:
     delays = DELAYS.model_copy(update={"removal": 0.25})
-    lags = []
+    looks = set()
     for tenth in range(10):  # the kubelet looks once a second
         told = Life(delays=delays).settled().deleted(at=5.0 + tenth / 10).until(9.0).told
         (silent,), (gone,) = told.silences, told.at(PodEvent.GONE)
-        lags.append(gone - silent)
-    assert sorted(lags) == pytest.approx(
-        [0.25] * 3 + [lags[0] % 0.1 + n / 10 for n in range(3, 10)], abs=0.101
-    )
-    assert min(lags) == pytest.approx(0.25)
+        assert 0.25 - 1e-6 <= gone - silent <= 1.0
+        if gone - silent > 0.25 + 1e-6:
+            looks.add(round(gone % 1.0, 6))
+    assert len(looks) == 1
 
 
 def test_a_process_that_exits_resets_what_it_works_on_and_one_that_drains_answers_it() -> None:
